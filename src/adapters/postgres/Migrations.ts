@@ -1,0 +1,26 @@
+/** The schema, in numbered steps. A step that has landed is never edited: the next change is the next number. */
+import { Effect } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+
+/** One statement after the other: the driver takes one at a time. */
+const steps: Readonly<Record<string, ReadonlyArray<string>>> = {}
+
+const loader = Migrator.fromRecord(
+  Object.fromEntries(
+    Object.entries(steps).map(([name, statements]) => [
+      name,
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        for (const statement of statements) yield* sql.unsafe(statement)
+      })
+    ])
+  )
+)
+
+/** Brings the database to today's schema. Safe to run at every start, by several processes at once. */
+export const migrate = Migrator.make({})({ loader, table: "schema_migrations" }).pipe(
+  Effect.catchIf(
+    (error) => error._tag === "MigrationError" && error.kind === "Locked",
+    () => Effect.logInfo("another process is migrating the database")
+  )
+)
