@@ -1,9 +1,14 @@
 /** The schema, in numbered steps. A step that has landed is never edited: the next change is the next number. */
 import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
+import { eventStore } from "./migrations/0001_event_store.ts"
+import { views } from "./migrations/0002_views.ts"
 
 /** One statement after the other: the driver takes one at a time. */
-const steps: Readonly<Record<string, ReadonlyArray<string>>> = {}
+const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "0001_event_store": eventStore,
+  "0002_views": views
+}
 
 const loader = Migrator.fromRecord(
   Object.fromEntries(
