@@ -433,7 +433,7 @@ export const detectPayment = (seen: Sighting) => (state: State) => {
   return conclude(state, [detected], seen.detectedAt)
 }
 
-const offered = ({ methods }: State, { asset, chain }: Pick<Sighting, "asset" | "chain">): Quote | undefined =>
+const offered = ({ methods }: Pick<State, "methods">, { asset, chain }: Pick<Sighting, "asset" | "chain">): Quote | undefined =>
   methods.find((quote) => quote.asset === asset && quote.chain === chain)
 
 const valueIn = ({ price }: State, { amount, decimals }: Sighting, { rate }: Quote): BaseUnits =>
@@ -463,7 +463,10 @@ const steady = (state: State, seen: Sighting, policy: Policy): boolean => {
 const pegged = (asset: AssetId, currency: Currency) => asset === currency || assets[asset].peg === currency
 
 /** Whether the market's price is needed before this sighting can be decided on. */
-export const needsMarket = (state: State, seen: Pick<Sighting, "asset" | "chain" | "block">): boolean => {
+export const needsMarket = (
+  state: Pick<State, "methods" | "price" | "expiresAt">,
+  seen: Pick<Sighting, "asset" | "chain" | "block">
+): boolean => {
   const quote = offered(state, seen)
   if (quote === undefined) return true
   const late = state.expiresAt !== null && seen.block.time.epochMilliseconds > state.expiresAt.epochMilliseconds
@@ -520,7 +523,7 @@ export const letReversalStand = (at: DateTime.Utc) => (state: State) => {
 export const closeWindow =
   (details: { readonly readUntil: DateTime.Utc; readonly at: DateTime.Utc }) => (state: State) => {
     const { at, readUntil } = details
-    if (state.closed || state.expiresAt === null || state.policy === null) return nothing
+    if (state.closed || state.settled || state.canceled || state.expiresAt === null) return nothing
     return readUntil.epochMilliseconds > closesAt(state)
       ? conclude(state, [WindowClosed.make({ closedAt: at })], at)
       : nothing
