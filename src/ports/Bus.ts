@@ -55,18 +55,23 @@ export class HandlerFailed extends Schema.TaggedError<HandlerFailed>()("HandlerF
 /** What every implementation owes is in `test/contracts/Bus.contract.ts`. */
 export class Bus extends Context.Service<Bus, {
   /**
-   * Runs a group's consumers until the scope closes. The handler gets messages of one partition in order; what it
-   * writes to the same database is committed together with the checkpoint. It must bear hearing a message twice.
-   * When a batch fails it is tried again message by message, so that only the poisonous one is parked.
+   * Starts a group's consumers, which run until the scope closes; a group nobody knew begins with the oldest message.
+   * The handler gets messages of one partition in order; what it writes to the same database is committed together
+   * with the checkpoint. It must bear hearing a message twice. When a batch fails it is tried again message by
+   * message, so that only the poisonous one is parked. `StoreUnavailable` is waited out, however long it takes.
    */
   readonly consume: (
     group: Group,
     handle: (messages: ReadonlyArray<Message>) => Effect.Effect<void, HandlerFailed | StoreUnavailable>
   ) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
-  /** Everything from now on, to every caller, without a checkpoint: for what is live or not at all. */
+  /**
+   * Everything from the moment this answers until the scope closes, to every caller, without a checkpoint: for what is
+   * live or not at all.
+   */
   readonly tail: (
     topic: Topic,
     hear: (messages: ReadonlyArray<Message>) => Effect.Effect<void>
   ) => Effect.Effect<void, StoreUnavailable, Scope.Scope>
+  /** Newest first, at most a thousand. */
   readonly parked: (group: string) => Effect.Effect<ReadonlyArray<Parked>, StoreUnavailable>
 }>()("checkout/ports/Bus") {}

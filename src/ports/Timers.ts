@@ -16,8 +16,9 @@ export class Timers extends Context.Service<Timers, {
   readonly set: (timers: ReadonlyArray<Timer>) => Effect.Effect<void, StoreUnavailable>
   readonly cancel: (ids: ReadonlyArray<string>) => Effect.Effect<void, StoreUnavailable>
   /**
-   * Rings every timer that is due, at least once, until the scope closes. One whose handler fails rings again after
-   * a pause; one whose handler answers with a later time is moved there.
+   * Begins to ring every timer that is due, at least once, until the scope closes. One whose handler fails, or takes
+   * longer than half a minute, rings again after a pause; one whose handler answers with a later time is moved there,
+   * unless it was set anew meanwhile.
    */
   readonly run: (
     ring: (timer: Timer) => Effect.Effect<DateTime.Utc | null, StoreUnavailable>

@@ -3,11 +3,13 @@ import { Effect } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { eventStore } from "./migrations/0001_event_store.ts"
 import { views } from "./migrations/0002_views.ts"
+import { bus } from "./migrations/0003_bus.ts"
 
 /** One statement after the other: the driver takes one at a time. */
 const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_event_store": eventStore,
-  "0002_views": views
+  "0002_views": views,
+  "0003_bus": bus
 }
 
 const loader = Migrator.fromRecord(

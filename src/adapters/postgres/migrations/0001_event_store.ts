@@ -62,6 +62,12 @@ const events = [
   "create trigger events_no_truncate before truncate on es.events execute function es.immutable()"
 ]
 
+const appending = [
+  // An append finds out inside its one statement that it must not be: this takes all of it back.
+  `create function es.refuse(code text, what text) returns boolean language plpgsql
+   as $$ begin raise exception '%', what using errcode = code, constraint = what; end $$`
+]
+
 const partitions = [
   `create function es.uuid7_at(at timestamptz) returns uuid language sql immutable
    as $$ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$`,
@@ -121,20 +127,20 @@ const besides = [
      headers        jsonb not null default '{}',
      recorded_at    timestamptz not null default now()
    )`,
-  "comment on table es.outbox is 'messages that are not events; whoever writes a key writes it alone, so that its order is kept'",
-  "create index outbox_feed on es.outbox (tx, position)"
+  "comment on table es.outbox is 'messages that are not events; tx is at least that of every message of the topic that the writer could see'",
+  "create index outbox_feed on es.outbox (topic, tx, position)"
 ]
 
 /**
  * What a reader gets: the rows that snapshot `cur` sees and snapshot `prev` does not, paged by (tx, position). It never
  * loses a late commit, never waits for a long transaction, and keeps the order of each stream.
  */
-const feed = (name: string, table: string) =>
-  `create function es.${name}(prev pg_snapshot, cur pg_snapshot, after_tx bigint, after_position bigint, lim int,
-     shards smallint[] default null)
+const feed = (name: string, table: string, byTopic = false) =>
+  `create function es.${name}(${byTopic ? "of_topic text, " : ""}prev pg_snapshot, cur pg_snapshot,
+     after_tx bigint, after_position bigint, lim int, shards smallint[] default null)
    returns setof ${table} language sql stable as $$
      select * from ${table} e
-      where (e.tx, e.position) > (after_tx, after_position)
+      where ${byTopic ? "e.topic = of_topic and " : ""}(e.tx, e.position) > (after_tx, after_position)
         -- the smallest transaction that finished between prev and cur; '1:1:' is the very beginning, whatever the era
         and e.tx >= (select case when pg_snapshot_xmax(prev) = '1'::xid8 then 0 else
               coalesce(min(i::text::bigint), pg_snapshot_xmax(prev)::text::bigint) + es.xid_offset() end
@@ -147,7 +153,7 @@ const feed = (name: string, table: string) =>
 
 const readers = [
   feed("feed", "es.events"),
-  feed("outbox_feed", "es.outbox"),
+  feed("outbox_feed", "es.outbox", true),
   `create table es.consumers (
      name        text not null,
      shard       smallint not null,
@@ -204,6 +210,7 @@ export const eventStore: ReadonlyArray<string> = [
   ...eras,
   ...streams,
   ...events,
+  ...appending,
   ...partitions,
   ...besides,
   ...readers
