@@ -3,9 +3,11 @@ import { Context, type DateTime, type Effect, Schema } from "effect"
 import type { Currency, Ratio } from "#domain/Money.ts"
 
 export interface DollarPrice {
-  /** Whole US dollars for one whole unit. */
+  /** Whole US dollars for one whole unit, as the source says it: whether it makes sense is not the source's to judge. */
   readonly usd: Ratio
   readonly takenAt: DateTime.Utc
+  /** Seconds for which the source's silence means «unchanged», where it only speaks when something moves. */
+  readonly validSeconds?: number
 }
 
 export class RateSourceFailed extends Schema.TaggedError<RateSourceFailed>()("RateSourceFailed", {
