@@ -29,12 +29,10 @@ export const upcast = (
   { upcasts = {}, versions }: Pick<Aggregate<never, never>, "versions" | "upcasts">,
   stored: { readonly type: string; readonly schemaVersion: number; readonly data: unknown }
 ): unknown => {
+  const current = versionOf({ ...versions && { versions } }, stored.type)
+  if (stored.schemaVersion > current) throw new Error(`${stored.type}@${stored.schemaVersion} is from the future`)
   let data = stored.data
-  for (
-    let version = stored.schemaVersion;
-    version < versionOf({ ...versions && { versions } }, stored.type);
-    version++
-  ) {
+  for (let version = stored.schemaVersion; version < current; version++) {
     const step = upcasts[`${stored.type}@${version}`]
     if (step === undefined) throw new Error(`no upcast from ${stored.type}@${version}`)
     data = step(data as Record<string, unknown>)

@@ -40,10 +40,10 @@ export const parse = (text: string, decimals: number): Result.Result<BaseUnits, 
   }
   const [, whole = "0", fraction = ""] = match
   if (fraction.length > decimals) return Result.fail(new AmountInvalid({ code: "too_many_decimals", decimals }))
-  const digits = whole + fraction.padEnd(decimals, "0")
-  return digits.length > maxDigits
+  const amount = units(BigInt(whole + fraction.padEnd(decimals, "0")))
+  return amount >= pow10(maxDigits)
     ? Result.fail(new AmountInvalid({ code: "too_large", decimals }))
-    : Result.succeed(units(BigInt(digits)))
+    : Result.succeed(amount)
 }
 
 /** 27104500 with 6 decimals → "27.104500". The inverse of `parse`. */

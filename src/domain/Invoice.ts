@@ -162,6 +162,7 @@ export interface State {
   readonly reversal: "none" | "waiting" | "stood"
   readonly overdue: boolean
   // What has been said, so as not to say it again.
+  readonly receivedTold: BaseUnits
   readonly excessTold: BaseUnits
   readonly finalized: boolean
 }
@@ -183,6 +184,7 @@ export const initial: State = {
   settled: false,
   reversal: "none",
   overdue: false,
+  receivedTold: zero,
   excessTold: zero,
   finalized: false
 }
@@ -230,24 +232,30 @@ export const evolve = (state: State, event: Event): State =>
       return { ...next, overdue: false, reversal: state.reversal === "waiting" && !stillGone ? "none" : state.reversal }
     },
     PaymentFinalized: ({ transferId }): State => withPayment(state, transferId, { status: "finalized" }),
-    PaymentDropped: ({ transferId }): State => withPayment(state, transferId, { status: "dropped" }),
+    PaymentDropped: ({ transferId }): State => ({
+      ...withPayment(state, transferId, { status: "dropped" }),
+      overdue: false
+    }),
     PaymentReversed: ({ transferId }): State => ({
       ...withPayment(state, transferId, { status: "reversed" }),
+      overdue: false,
       reversal: state.settled ? "waiting" : state.reversal
     }),
     WindowClosed: (): State => ({ ...state, closed: true }),
     WindowExtended: ({ expiresAt }): State => ({ ...state, expiresAt, extended: true }),
-    ReversalStood: (): State => ({ ...state, reversal: "stood", settled: false }),
+    ReversalStood: (): State => ({ ...state, reversal: "stood", settled: false, finalized: false }),
     ConfirmationOverdue: (): State => ({ ...state, overdue: true }),
     InvoiceMarked: ({ as }): State => ({ ...state, marked: as }),
     InvoiceProcessing: (): State => ({ ...state, status: "processing", attention: null }),
     InvoiceReopened: (): State => ({ ...state, status: "open", attention: null }),
-    InvoiceSettled: ({ excess }): State => ({
+    InvoiceSettled: ({ excess, received }): State => ({
       ...state,
       status: "settled",
       attention: null,
       settled: true,
+      marked: state.marked === "written_off" ? null : state.marked,
       reversal: "none",
+      receivedTold: received,
       excessTold: excess
     }),
     InvoiceOverpaid: ({ excess }): State => ({ ...state, excessTold: excess }),
@@ -291,18 +299,25 @@ export const balance = (state: State) => {
 }
 
 /** The larger of a share of the price and an absolute amount (invoice.md, 3). */
-const tolerance = ({ policy, price }: State): bigint =>
+export const tolerance = ({ policy, price }: Pick<State, "policy" | "price">): bigint =>
   policy === null ? 0n : max(
     mulDivDown(valueOfPrice(price.amount ?? 0n), BigInt(policy.toleranceBasisPoints), 10_000n),
     valueOfPrice(policy.toleranceMinor)
   )
 
-/** Excess beyond what is not worth mentioning (invoice.md, 5). */
-const excess = (state: State, received: bigint): BaseUnits => {
-  if (state.price.amount === null) return zero
-  const due = valueOfPrice(state.price.amount)
+/** Whether a value settles the invoice. Nothing settles only an invoice over nothing, however much is tolerated. */
+const covers = (state: State, value: bigint): boolean => {
+  const { amount } = state.price
+  if (amount === null) return state.closed && value > 0n
+  return amount === 0n || (value > 0n && value + tolerance(state) >= valueOfPrice(amount))
+}
+
+/** What of a value is more than was asked, and more than is not worth mentioning (invoice.md, 5). */
+export const excessOf = ({ policy, price }: Pick<State, "policy" | "price">, received: bigint): BaseUnits => {
+  if (price.amount === null) return zero
+  const due = valueOfPrice(price.amount)
   const over = max(0n, received - due)
-  return over > mulDivDown(due, BigInt(state.policy?.excessBasisPoints ?? 0), 10_000n) ? over : zero
+  return over > mulDivDown(due, BigInt(policy?.excessBasisPoints ?? 0), 10_000n) ? over : zero
 }
 
 interface Standing {
@@ -314,17 +329,18 @@ const attention = (reason: Attention): Standing => ({ status: "needs_attention",
 
 /** The status is a function of the facts, and of nothing else. All the ifs are here. */
 export const standingOf = (state: State): Standing => {
-  const { due, live, seen, sure } = balance(state)
+  const { live, seen, sure } = balance(state)
   const topUp = state.price.amount === null
-  const covers = (value: bigint) => topUp ? state.closed && value > 0n : value + tolerance(state) >= due
+  const paid = covers(state, sure) && !(topUp && seen > sure)
+  const writtenOff = state.marked === "written_off"
 
   if (state.marked === "settled" || state.settled) return standing("settled")
-  if (state.marked === "written_off") return standing("expired")
+  if (writtenOff && (state.canceled || !paid)) return standing("expired")
   if (state.canceled) return live.length > 0 ? attention("paid_after_cancel") : standing("canceled")
-  if (covers(sure) && !(topUp && seen > sure)) return standing("settled")
+  if (paid) return standing("settled")
   if (state.reversal === "stood") return attention("reversed")
-  if (state.overdue && covers(seen)) return attention("stuck")
-  if (covers(seen)) return standing("processing")
+  if (state.overdue && covers(state, seen)) return attention("stuck")
+  if (covers(state, seen)) return standing("processing")
   if (!state.closed) return standing("open")
   if (live.some(({ lateness, value }) => value !== null && lateness === "late_held")) return attention("late")
   if (live.some(({ value }) => value === null)) return attention("wrong_asset")
@@ -338,7 +354,9 @@ const conclude = (state: State, facts: ReadonlyArray<Event>, at: DateTime.Utc): 
   const { attention, status } = standingOf(next)
   const { due, live, seen, sure } = balance(next)
 
-  if (status !== next.status || attention !== next.attention) {
+  // A top-up that a reversal took a part from settles anew, for what is left.
+  const anew = status === "settled" && !next.settled
+  if (status !== next.status || attention !== next.attention || anew) {
     switch (status) {
       case "open":
         events.push(InvoiceReopened.make({ at }))
@@ -350,7 +368,7 @@ const conclude = (state: State, facts: ReadonlyArray<Event>, at: DateTime.Utc): 
         events.push(InvoiceSettled.make({
           received: sure,
           shortfall: max(0n, due - sure),
-          excess: excess(next, sure),
+          excess: excessOf(next, sure),
           late: live.some((payment) => counts(payment) && payment.lateness === "late_accepted"),
           settledAt: at
         }))
@@ -362,15 +380,16 @@ const conclude = (state: State, facts: ReadonlyArray<Event>, at: DateTime.Utc): 
         events.push(InvoiceExpired.make({ expiredAt: at }))
         break
       case "canceled":
+        events.push(InvoiceCanceled.make({ canceledAt: at }))
         break
     }
   }
-  if (next.status === "settled" && status === "settled" && excess(next, sure) > next.excessTold) {
-    events.push(InvoiceOverpaid.make({ excess: excess(next, sure), at }))
+  if (next.settled && excessOf(next, sure) > next.excessTold) {
+    events.push(InvoiceOverpaid.make({ excess: excessOf(next, sure), at }))
   }
   if (
-    status === "open" && !next.extended && !next.closed && seen > 0n && next.price.amount !== null && next.policy &&
-    next.expiresAt
+    status === "open" && !next.extended && !next.closed && seen > 0n && next.price.amount !== null &&
+    next.expiresAt !== null && next.policy !== null && next.policy.extendSeconds > 0
   ) {
     const expiresAt = DateTime.add(next.expiresAt, { seconds: next.policy.extendSeconds })
     events.push(WindowExtended.make({ expiresAt, extendedAt: at }))
@@ -407,9 +426,12 @@ export interface Sighting {
   readonly detectedAt: DateTime.Utc
 }
 
-/** A transfer that the chain shows is a fact: it is never refused, whatever state the invoice is in. */
+/**
+ * A transfer that the chain shows is a fact: it is never refused, whatever state the invoice is in. One of nothing
+ * is no money, and anybody may send it to stop a merchant from canceling.
+ */
 export const detectPayment = (seen: Sighting) => (state: State) => {
-  if (state.status === "unopened") return nothing
+  if (state.status === "unopened" || seen.amount === 0n) return nothing
   const known = state.payments.get(seen.transferId)
   if (known !== undefined) {
     if (known.blockHash === seen.block.hash && isLive(known)) return nothing
@@ -433,8 +455,10 @@ export const detectPayment = (seen: Sighting) => (state: State) => {
   return conclude(state, [detected], seen.detectedAt)
 }
 
-const offered = ({ methods }: Pick<State, "methods">, { asset, chain }: Pick<Sighting, "asset" | "chain">): Quote | undefined =>
-  methods.find((quote) => quote.asset === asset && quote.chain === chain)
+const offered = (
+  { methods }: Pick<State, "methods">,
+  { asset, chain }: Pick<Sighting, "asset" | "chain">
+): Quote | undefined => methods.find((quote) => quote.asset === asset && quote.chain === chain)
 
 const valueIn = ({ price }: State, { amount, decimals }: Sighting, { rate }: Quote): BaseUnits =>
   valueOf(amount, price.currency, decimals, rate)
@@ -514,8 +538,8 @@ export const dropPayment =
 /** Called when a payment that had settled the invoice has stayed away for the grace time of a reorg. */
 export const letReversalStand = (at: DateTime.Utc) => (state: State) => {
   if (state.reversal !== "waiting") return nothing
-  const { due, seen } = balance(state)
-  const stillPaid = state.price.amount === null ? seen > 0n : seen + tolerance(state) >= due
+  const { seen } = balance(state)
+  const stillPaid = state.price.amount === null ? seen >= state.receivedTold : covers(state, seen)
   return stillPaid || state.marked === "settled" ? nothing : conclude(state, [ReversalStood.make({ stoodAt: at })], at)
 }
 

@@ -52,9 +52,9 @@ export const digitsOf = (currency: Currency): number => isFiat(currency) ? fiat[
 export const Price = Schema.Struct({ amount: Schema.NullOr(BaseUnitsSchema), currency: Currency })
 export type Price = typeof Price.Type
 
-const Natural = Schema.BigIntFromString
+const Positive = Schema.BigIntFromString.pipe(Schema.check(Schema.isGreaterThanBigInt(0n)))
 /** An exact positive ratio: whole units of the currency for one whole unit of the asset. */
-export const Ratio = Schema.Struct({ numerator: Natural, denominator: Natural })
+export const Ratio = Schema.Struct({ numerator: Positive, denominator: Positive })
 export type Ratio = typeof Ratio.Type
 
 /** An asset's locked price for one invoice. */

@@ -5,11 +5,13 @@ import { BaseUnits, zero } from "./Amount.ts"
 const BasisPoints = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 10_000 })))
 const Seconds = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 30 * 86_400 })))
 
+const Natural = BaseUnits.pipe(Schema.check(Schema.isGreaterThanOrEqualToBigInt(0n)))
+
 /** One hundredth of a percent is one basis point. The numbers' source is the table in `docs/invoice.md`. */
 export const Policy = Schema.Struct({
   /** Shortfall that still settles: the larger of a share of the price and an absolute amount (minor units). */
   toleranceBasisPoints: BasisPoints,
-  toleranceMinor: BaseUnits,
+  toleranceMinor: Natural,
   /** Excess up to this share of the price is recorded and not mentioned. */
   excessBasisPoints: BasisPoints,
   /** A transfer whose block is younger than the expiry by no more than this was in time: clocks differ. */

@@ -46,10 +46,11 @@ export class WalletExists extends Schema.TaggedError<WalletExists>()("WalletExis
 /** By its look alone; the checksum is the deriver's to verify. Private keys and recovery phrases must never come in. */
 export const inspectXpub = (text: string): Result.Result<string, NotAnXpub> => {
   if (/^xpub[1-9A-HJ-NP-Za-km-z]{107}$/.test(text)) return Result.succeed(text)
-  if (/^(xprv|yprv|zprv|tprv)/.test(text) || /^(0x)?[0-9a-fA-F]{64}$/.test(text)) {
+  const pasted = text.trim()
+  if (/^[xyztuv]prv/i.test(pasted) || /^(0x)?[0-9a-f]{64}$/i.test(pasted)) {
     return Result.fail(new NotAnXpub({ looksLike: "private_key" }))
   }
-  const words = text.trim().split(/\s+/)
+  const words = pasted.split(/\s+/)
   const phrase = words.length >= 12 && words.every((word) => /^[a-z]+$/i.test(word))
   return Result.fail(new NotAnXpub({ looksLike: phrase ? "mnemonic" : "something_else" }))
 }
