@@ -141,6 +141,7 @@ export class Dispatch extends Context.Service<Dispatch>()("checkout/commands/Dis
             tenant,
             expected: version,
             events: events.map((event) => History.encode(aggregate, event)),
+            at: now,
             meta,
             ...(receipt !== undefined && { receipt }),
             rows: events.length === 0 ? [] : rows

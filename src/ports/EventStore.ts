@@ -60,9 +60,20 @@ export interface Append {
   readonly expected: number
   /** May be empty when there is a receipt: then only that is kept. */
   readonly events: ReadonlyArray<Fresh>
+  /** The moment of the decision: the events' `recordedAt`. */
+  readonly at: DateTime.Utc
   readonly meta: Meta
   readonly receipt?: Receipt
   readonly rows: ReadonlyArray<Row>
+}
+
+/** A stream as it stood at a version, to save folding it from its beginning. Never a source of truth. */
+export interface Snapshot {
+  readonly version: number
+  /** Names the fold that made it: another fold passes it over. */
+  readonly reducer: string
+  /** JSON. */
+  readonly state: unknown
 }
 
 /** Someone else wrote to the stream since it was read. The caller decides again. */
@@ -86,10 +97,14 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
  * What every implementation owes its callers is written as tests in `test/contracts/EventStore.contract.ts`.
  */
 export class EventStore extends Context.Service<EventStore, {
-  /** All events of a stream in order; empty for one nobody has written, or that belongs to another tenant. */
+  /**
+   * The events of a stream in order, all of them or those after a version; empty for one nobody has written, or that
+   * belongs to another tenant.
+   */
   readonly read: (
     stream: string,
-    tenant: string
+    tenant: string,
+    after?: number
   ) => Effect.Effect<ReadonlyArray<Recorded>, StoreUnavailable>
   /** All of it or nothing, and only if the stream is still at `expected`. Answers with the version after. */
   readonly append: (
@@ -97,4 +112,8 @@ export class EventStore extends Context.Service<EventStore, {
   ) => Effect.Effect<number, StreamMoved | AlreadyReceived | NotUnique | StoreUnavailable>
   /** What an earlier command left under this key. */
   readonly receipt: (tenant: string, key: string) => Effect.Effect<Stored | null, StoreUnavailable>
+  /** The snapshot last kept of a stream. */
+  readonly snapshot: (stream: string, tenant: string) => Effect.Effect<Snapshot | null, StoreUnavailable>
+  /** Keeps a snapshot, unless a newer one of the same fold is there. */
+  readonly keepSnapshot: (stream: string, snapshot: Snapshot) => Effect.Effect<void, StoreUnavailable>
 }>()("checkout/ports/EventStore") {}
