@@ -146,7 +146,7 @@ const change = (row: InvoiceDetails, event: Event): InvoiceDetails => {
     case "WindowExtended":
       return { ...row, expiresAt: event.expiresAt }
     case "ReversalStood":
-      return { ...row, settledAt: null, flags: [...row.flags, "reversed"] }
+      return { ...row, shortfall: zero, settledAt: null, finalizedAt: null, flags: [...row.flags, "reversed"] }
     case "InvoiceMarked":
       return { ...row, flags: [...row.flags, "marked"] }
     case "InvoiceProcessing":
@@ -159,11 +159,8 @@ const change = (row: InvoiceDetails, event: Event): InvoiceDetails => {
         status: "settled",
         attention: null,
         shortfall: event.shortfall,
-        excess: event.excess,
         settledAt: event.settledAt
       }
-    case "InvoiceOverpaid":
-      return { ...row, excess: event.excess }
     case "InvoiceFinalized":
       return { ...row, finalizedAt: event.finalizedAt }
     case "InvoiceExpired":
@@ -179,11 +176,14 @@ const change = (row: InvoiceDetails, event: Event): InvoiceDetails => {
 
 export const isLive = ({ status }: Pick<PaymentRow, "status">) => status !== "dropped" && status !== "reversed"
 
+const isSure = ({ status }: PaymentRow) => status === "confirmed" || status === "finalized"
+const worth = (payments: ReadonlyArray<PaymentRow>) => sum(payments.map(({ value }) => value ?? 0n))
+
 const flagsOf = (row: InvoiceDetails): ReadonlyArray<Flag> => {
   const live = row.payments.filter(isLive)
-  const unsettled = row.status !== "settled" && row.received > 0n && row.received < row.due
+  const short = row.received > 0n && row.received + Invoice.tolerance(row) < row.due
   const has: Record<Flag, boolean> = {
-    partially_paid: unsettled,
+    partially_paid: short && row.status !== "settled",
     underpaid_accepted: row.status === "settled" && row.shortfall > 0n,
     overpaid: row.excess > 0n,
     paid_late: live.some(({ late }) => late),
@@ -199,8 +199,12 @@ const apply: Projection<InvoiceDetails, Event>["apply"] = (row, event, { recorde
   if (event._tag === "InvoiceOpened") return opened(event, stream)
   if (row === null) return null
   const next = change(row, event)
-  const received = sum(next.payments.filter((p) => isLive(p) && !p.held).map(({ value }) => value ?? 0n))
-  return { ...next, received, flags: flagsOf({ ...next, received }), version, updatedAt: recordedAt }
+  const counted = next.payments.filter((payment) => isLive(payment) && !payment.held)
+  const received = worth(counted)
+  // Worked out anew each time: an excess that a reorg took back must not be offered for refund.
+  const excess = next.settledAt === null ? zero : Invoice.excessOf(next, worth(counted.filter(isSure)))
+  const balanced = { ...next, received, excess }
+  return { ...balanced, flags: flagsOf(balanced), version, updatedAt: recordedAt }
 }
 
 export const invoiceDetails: Projection<InvoiceDetails, Event> = {

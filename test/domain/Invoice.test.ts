@@ -1,11 +1,8 @@
 /** What an invoice decides. "decision N" is the row of that number in the table of `docs/invoice.md`. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime } from "effect"
 import { units, zero } from "#domain/Amount.ts"
 import * as Invoice from "#domain/Invoice.ts"
-import { valueOf } from "#domain/Money.ts"
 import {
-  after,
   at,
   block,
   canceled,
@@ -750,12 +747,7 @@ describe("by hand", () => {
   it.each(markable.settled)("decision 18: an invoice that is %s can be settled", (status) =>
     given(...pasts[status])
       .when(mark("settled"))
-      .emits(
-        marked(),
-        status === "needs_attention" || status === "processing"
-          ? settledByHand
-          : settledByHand
-      ))
+      .emits(marked(), settledByHand))
 
   it("decision 18: is done once", () => {
     given(opened(), marked(), settledByHand).when(mark("settled")).emits()
@@ -1049,13 +1041,4 @@ describe("how sure we must be", () => {
     given(opened(), detected({ amount: usdc(10) }), extended)
       .when(Invoice.confirmPayment({ ...confirmation, level: "final" }))
       .emits(confirmed({ level: "final" }), finalized({ finalizedAt: at("10:06") })))
-})
-
-describe("the examples", () => {
-  it("agree with the arithmetic: what is due is worth what is asked", () => {
-    for (const { asset, decimals, due, rate } of opening.methods) {
-      assert.strictEqual(valueOf(due ?? 0n, "USD", decimals, rate), value(25), asset)
-    }
-    assert.isTrue(DateTime.isGreaterThan(after(at("10:00"), 1), at("10:00")))
-  })
 })
