@@ -14,8 +14,11 @@ export class WalletUnknown extends Schema.TaggedError<WalletUnknown>()("WalletUn
 
 /** What every implementation owes is in `test/contracts/AddressPool.contract.ts`. */
 export class AddressPool extends Context.Service<AddressPool, {
-  /** An address that no invoice has. It lapses back into the pool if none comes to use it. */
+  /**
+   * An address that nobody else has been given, a low one. It lapses back into the pool if no invoice comes to use it,
+   * so one that comes very late may find it used: the address book's uniqueness is the last word.
+   */
   readonly take: (wallet: string) => Effect.Effect<Deposit, WalletUnknown | StoreUnavailable>
-  /** Not needed after all. */
+  /** Not needed after all, and surely in no invoice. */
   readonly giveBack: (deposit: Deposit) => Effect.Effect<void>
 }>()("checkout/ports/AddressPool") {}

@@ -19,6 +19,8 @@ export const layer = Layer.effect(
     const views = yield* Views
     const derivation = yield* Derivation
     const shelves = new Map<string, Shelf>()
+    // Two wallets of the same account share its addresses between them.
+    const derived = new Set<string>()
 
     const shelfOf = Effect.fnUntraced(function*(wallet: string) {
       const row = yield* views.get(wallets, wallet)
@@ -31,6 +33,16 @@ export const layer = Layer.effect(
       shelves.set(wallet, shelf)
       return shelf
     })
+
+    const derive = (wallet: string, shelf: Shelf): Deposit => {
+      for (;;) {
+        const index = shelf.next++
+        const address = shelf.account.addressAt(index)
+        if (address === null || derived.has(address)) continue
+        derived.add(address)
+        return { wallet, index, address }
+      }
+    }
 
     return AddressPool.of({
       take: Effect.fnUntraced(function*(wallet) {
@@ -46,11 +58,3 @@ export const layer = Layer.effect(
     })
   })
 )
-
-const derive = (wallet: string, shelf: Shelf): Deposit => {
-  for (;;) {
-    const index = shelf.next++
-    const address = shelf.account.addressAt(index)
-    if (address !== null) return { wallet, index, address }
-  }
-}
