@@ -15,15 +15,21 @@ const at = (server: string, name: string) => {
 
 const admin = (server: string) => Database.layer({ url: at(server, "postgres"), maxConnections: 1 })
 
+/** Months in which tests live besides today's: the TestClock's first, and that of the examples. */
+const months = ["1970-01-01", "2026-03-01"]
+
 /** Makes the template anew, so that it has today's schema. */
 export const migrateTemplate = (server: Redacted.Redacted<string>) =>
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
     yield* sql.unsafe(`drop database if exists ${template}`)
     yield* sql.unsafe(`create database ${template}`)
-    yield* Effect.scoped(
-      Layer.build(Database.layerMigrated({ url: at(Redacted.value(server), template), maxConnections: 1 }))
+    const prepared = Layer.effectDiscard(
+      Effect.flatMap(PgClient.PgClient, (sql) =>
+        Effect.forEach(months, (month) => sql`select es.ensure_partitions(1, ${month}::timestamptz)`))
     )
+    const migrated = Database.layerMigrated({ url: at(Redacted.value(server), template), maxConnections: 1 })
+    yield* Effect.scoped(Layer.build(Layer.provide(prepared, migrated)))
   }).pipe(Effect.provide(admin(Redacted.value(server))))
 
 /** The URL of a fresh database, dropped when the scope closes. */

@@ -30,7 +30,7 @@ export const unavailable = <A, E, R>(
   effect: Effect.Effect<A, E | SqlError.SqlError, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | StoreUnavailable, R> =>
   Effect.catchIf(effect, SqlError.isSqlError, (error) =>
-    ours.has(error.reason._tag)
+    isOurs(error)
       ? Effect.die(error)
       : Effect.fail(new StoreUnavailable({ reason: error.reason._tag, retryAfterSeconds: 1 }))) as Effect.Effect<
       A,
@@ -38,4 +38,8 @@ export const unavailable = <A, E, R>(
       R
     >
 
-const ours: ReadonlySet<string> = new Set(["SqlSyntaxError", "ConstraintError", "UniqueViolation"])
+const isOurs = ({ reason }: SqlError.SqlError) =>
+  ["SqlSyntaxError", "ConstraintError", "UniqueViolation"].includes(reason._tag) || isBadData(reason.cause)
+
+/** Classes 21 and 22: two rows where there can be one, text that is no JSON, a zero byte. No retry will mend it. */
+const isBadData = (cause: unknown) => cause instanceof Error && "code" in cause && /^2[12]/.test(String(cause.code))
