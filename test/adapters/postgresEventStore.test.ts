@@ -118,8 +118,7 @@ describeWith(store, { excludeTestServices: true })("the event store in Postgres"
       const sql = yield* PgClient.PgClient
       const { append, read } = yield* EventStore
       const appends = yield* Effect.replicateEffect(appendOf(), 20)
-      const stuck = sql`select pid from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query like 'with%'`
+      const stuck = sql`select pid from pg_locks where not granted and relation = 'es.streams'::regclass`
       const callers = yield* Effect.gen(function*() {
         yield* sql`lock table es.streams in access exclusive mode`
         const callers = yield* Effect.forkScoped(
