@@ -1,14 +1,8 @@
 /** A chain as its node tells it. Everything a node says is untrusted until it has been checked against the rest. */
-import { Context, type DateTime, type Effect, Schema } from "effect"
+import { Context, type Effect, Schema } from "effect"
 import type { BaseUnits } from "#domain/Amount.ts"
 import type { Address, AssetId, ChainId } from "#domain/Chain.ts"
-
-export interface Header {
-  readonly number: number
-  readonly hash: string
-  readonly parentHash: string
-  readonly time: DateTime.Utc
-}
+import type { Header } from "#domain/Headers.ts"
 
 /** Money that moved in a block, of an asset on our list; whose it is, the reader does not know. */
 export interface Movement {

@@ -4,12 +4,18 @@ import { Migrator, SqlClient } from "effect/sql"
 import { eventStore } from "./migrations/0001_event_store.ts"
 import { views } from "./migrations/0002_views.ts"
 import { bus } from "./migrations/0003_bus.ts"
+import { chain } from "./migrations/0004_chain.ts"
+import { addresses } from "./migrations/0005_addresses.ts"
+import { deliveries } from "./migrations/0006_deliveries.ts"
 
 /** One statement after the other: the driver takes one at a time. */
 const steps: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_event_store": eventStore,
   "0002_views": views,
-  "0003_bus": bus
+  "0003_bus": bus,
+  "0004_chain": chain,
+  "0005_addresses": addresses,
+  "0006_deliveries": deliveries
 }
 
 const loader = Migrator.fromRecord(

@@ -1,0 +1,225 @@
+/** Reads each chain block by block, follows it through reorgs, and halts rather than undo what was final. */
+import { Cause, Clock, Duration, Effect, Layer, Schedule } from "effect"
+import { type ChainId, chains } from "#domain/Chain.ts"
+import { finalHeight, type Header, linked, place } from "#domain/Headers.ts"
+import { ChainLedger, type Cursor } from "#ports/ChainLedger.ts"
+import { ChainInconsistent, ChainReaders, type ChainReaderShape, ChainUnreachable } from "#ports/ChainReader.ts"
+
+export interface Options {
+  /** The first block to read on a chain that was never read. Without it, reading begins after the node's head. */
+  readonly startAt?: Partial<Record<ChainId, number>>
+}
+
+/** Blocks read ahead and committed together while catching up; halved when reading fails, doubled when it does not. */
+const largestBatch = 64
+/** Requests to one node at the same time. */
+const sideBySide = 4
+/** The page counts confirmations from announcements; more than one a second nobody can see. */
+const announceEvery = 1_000
+const lookAgainAtHalted = Duration.seconds(5)
+/** The least time after which a node that has fallen behind is believed: load balancers have slow nodes, too. */
+const leastPatience = 4_000
+
+const backOff = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("30 seconds")]).pipe(
+  Schedule.jittered
+)
+
+/** What a look at the node came to: there is more to read at once, nothing for now, or reading is stopped. */
+export type Outcome = "more" | "idle" | "halted"
+
+export const layer = (options: Options = {}) =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    for (const reader of (yield* ChainReaders).values()) {
+      const { run } = yield* make(reader, options)
+      yield* Effect.forkScoped(run)
+    }
+  }))
+
+/** The scanner of one chain. `tick` is one look at the node; `run` goes on for ever. */
+export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, options: Options = {}) {
+  const ledger = yield* ChainLedger
+  const { chain } = reader
+  const { blockSeconds, confirmations: depths, finalDepth, window } = chains[chain]
+  const blockTime = blockSeconds * 1_000
+
+  // Everything that matters is in the ledger; these may be forgotten at any time.
+  let trusted = false
+  let batch = largestBatch
+  let tag: number | null = null
+  let tagAskedAt = -Infinity
+  let announced = { hash: "", at: -Infinity }
+  let behind = { hash: "", since: 0 }
+
+  const tick = Effect.gen(function*() {
+    const cursor = (yield* ledger.cursor(chain)) ?? (yield* begin)
+    if (cursor.halted !== null) {
+      trusted = false
+      return "halted"
+    }
+    if (!trusted) {
+      const { hash } = yield* genesis
+      if (hash !== cursor.genesis) return yield* halt(`the node's block 0 is ${hash}, ours is ${cursor.genesis}`)
+      trusted = true
+    }
+    // Before the head: a head that was asked for later descends from what was final then.
+    yield* askForFinality
+    const head = yield* reader.head
+    const finalized = finalHeight(cursor.finalized, tag, head.number, finalDepth)
+    const ours = head.number > cursor.number ? null : yield* ledger.headerAt(chain, head.number)
+    const placement = place(head, cursor, ours)
+    if (placement !== "behind") behind = { hash: "", since: 0 }
+    const outcome = yield* ({
+      same: () => rest(cursor, finalized),
+      ahead: () => advance(cursor, head, finalized),
+      behind: () => wait(cursor, head),
+      fork: () => walkBack(cursor, head.number)
+    })[placement]()
+    yield* announce
+    return outcome
+  }).pipe(
+    Effect.catchTag("CursorMoved", () => Effect.succeed<Outcome>("idle")),
+    Effect.onError(() =>
+      Effect.sync(() => {
+        trusted = false
+        batch = Math.max(1, Math.floor(batch / 2))
+      })
+    ),
+    Effect.withSpan("Scanner.tick", { attributes: { chain } })
+  )
+
+  const genesis = Effect.gen(function*() {
+    yield* reader.verify
+    return yield* known(0)
+  })
+
+  const begin: Effect.Effect<Cursor, Effect.Error<ReturnType<typeof ledger.begin>> | Effect.Error<typeof genesis>> =
+    Effect
+      .gen(function*() {
+        const { hash } = yield* genesis
+        yield* askForFinality
+        const head = yield* reader.head
+        const startAt = options.startAt?.[chain]
+        const header = startAt === undefined ? head : yield* known(Math.max(0, Math.min(startAt, head.number) - 1))
+        const finalized = Math.min(header.number, finalHeight(0, tag, head.number, finalDepth))
+        yield* ledger.begin(chain, { header, genesis: hash, finalized })
+        yield* Effect.logInfo(`${chain}: reading begins after block ${header.number}`)
+        return { ...header, genesis: hash, finalized, halted: null }
+      })
+
+  /** A tag that falls is not believed, but is no reason to stop reading either: finality waits, payments do not. */
+  const askForFinality = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    if (now - tagAskedAt < blockTime) return
+    const answer = yield* reader.finalized
+    tagAskedAt = now
+    if (answer !== null && tag !== null && answer < tag) {
+      return yield* Effect.logWarning(`${chain}: the node's finalized height fell from ${tag} to ${answer}`)
+    }
+    tag = answer
+  })
+
+  const rest = Effect.fnUntraced(function*(cursor: Cursor, finalized: number) {
+    yield* ledger.checked(chain, Math.min(finalized, cursor.number), depths)
+    return "idle" as const
+  })
+
+  const advance = Effect.fnUntraced(function*(cursor: Cursor, head: Header, finalized: number) {
+    const first = cursor.number + 1
+    const numbers = Array.from({ length: Math.min(batch, head.number - cursor.number) }, (_, i) => first + i)
+    const headers = yield* Effect.forEach(
+      numbers,
+      (number) => number === head.number ? Effect.succeed(head) : known(number),
+      { concurrency: sideBySide }
+    )
+    const following = linked(cursor, headers)
+    const last = following.at(-1)
+    if (last === undefined) return yield* walkBack(cursor, cursor.number)
+    const blocks = yield* Effect.forEach(following, ({ hash }) => reader.block(hash), { concurrency: sideBySide })
+    if (linked(cursor, blocks).length < blocks.length) {
+      return yield* new ChainInconsistent({
+        chain,
+        reason: `the blocks after ${cursor.number} are not those announced`
+      })
+    }
+    yield* ledger.commit(chain, blocks, { depths, window, finalized: Math.min(finalized, last.number) })
+    batch = Math.min(largestBatch, batch * 2)
+    return last.number < head.number ? "more" as const : "idle" as const
+  })
+
+  /** The node lags, or its chain got shorter and has not grown again. Only time tells which. */
+  const wait = Effect.fnUntraced(function*(cursor: Cursor, head: Header) {
+    const now = yield* Clock.currentTimeMillis
+    if (behind.hash !== head.hash) behind = { hash: head.hash, since: now }
+    if (now - behind.since < Math.max(2 * blockTime, leastPatience)) return "idle"
+    if (head.number >= cursor.finalized) return yield* walkBack(cursor, head.number)
+    return yield* unreachable(`the node is at ${head.number}, although ${cursor.finalized} was final`)
+  })
+
+  /** Goes back to the highest block of ours that the node has, too. */
+  const walkBack = Effect.fnUntraced(function*(cursor: Cursor, top: number) {
+    for (let number = Math.min(top, cursor.number); number >= cursor.finalized; number--) {
+      const ours = yield* ledger.headerAt(chain, number)
+      const theirs = yield* known(number)
+      // Down to what is final the window has no gaps, so having none means: before the beginning.
+      if (ours !== null && ours.hash !== theirs.hash) continue
+      if (theirs.hash === cursor.hash) {
+        return yield* new ChainInconsistent({
+          chain,
+          reason: `block ${number + 1} does not follow from ${theirs.hash}`
+        })
+      }
+      yield* ledger.rollBack(chain, cursor.hash, theirs)
+      yield* Effect.logWarning(`${chain}: went back from ${cursor.number} to ${number}`)
+      return "more"
+    }
+    return yield* halt(`the node has another chain below ${cursor.finalized}, which was final`)
+  })
+
+  const halt = Effect.fnUntraced(function*(reason: string) {
+    yield* ledger.halt(chain, reason)
+    yield* Effect.logError(`${chain}: halted: ${reason}`)
+    return "halted" as const
+  })
+
+  const announce = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    if (now - announced.at < announceEvery) return
+    const cursor = yield* ledger.cursor(chain)
+    if (cursor === null || cursor.hash === announced.hash) return
+    yield* ledger.announce(chain)
+    announced = { hash: cursor.hash, at: now }
+  })
+
+  /** A block that must be there, since the node has a later one. Where it is not, that says nothing about our branch. */
+  const known = (number: number) =>
+    Effect.flatMap(
+      reader.headerAt(number),
+      (header) => header === null ? unreachable(`the node has no block ${number}`) : Effect.succeed(header)
+    )
+  const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
+
+  const pause = (outcome: Outcome) => {
+    switch (outcome) {
+      case "more":
+        return Effect.yieldNow
+      case "idle":
+        return Effect.sleep(Math.min(blockTime / 2, 1_000))
+      case "halted":
+        return Effect.sleep(lookAgainAtHalted)
+    }
+  }
+
+  /** Nothing ends it but its scope: a defect is logged, and tried again like any failure. */
+  const run = tick.pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`${chain}: reading failed`, cause)
+    ),
+    Effect.sandbox,
+    Effect.retry(backOff),
+    Effect.orDie,
+    Effect.flatMap(pause),
+    Effect.forever
+  )
+
+  return { tick, run }
+})

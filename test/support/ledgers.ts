@@ -1,0 +1,65 @@
+/** The chain ledgers under test, each with its address book to write in and its observations to read. */
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, Schema } from "effect"
+import type { Address, Mode } from "#domain/Chain.ts"
+import { Observation } from "#domain/Observation.ts"
+import { Views } from "#ports/Views.ts"
+import * as MemoryLedger from "#adapters/memory/ChainLedger.ts"
+import * as PostgresLedger from "#adapters/postgres/ChainLedger.ts"
+import { databaseLayer } from "./database.ts"
+
+export class Probe extends Context.Service<Probe, {
+  /** Gives an address to an invoice of this mode. */
+  readonly register: (address: Address, mode: Mode) => Effect.Effect<void>
+  /** Everything published so far, in order. */
+  readonly published: Effect.Effect<ReadonlyArray<Observation>>
+}>()("checkout/test/Probe") {}
+
+/** A new, empty ledger each time it is built. */
+export const memoryLedger = Layer.suspend(() => {
+  const book = new Map<string, { readonly mode: Mode }>()
+  const views = Layer.mock(Views, { get: (_, key) => Effect.sync(() => (book.get(key) ?? null) as never) })
+  const probe = Layer.effect(
+    Probe,
+    Effect.map(MemoryLedger.Published, (published) =>
+      Probe.of({
+        register: (address, mode) => Effect.sync(() => void book.set(address, { mode })),
+        published
+      }))
+  )
+  return probe.pipe(Layer.provideMerge(MemoryLedger.layer), Layer.provide(views))
+})
+
+const postgresProbe = Layer.effect(
+  Probe,
+  Effect.gen(function*() {
+    const sql = yield* PgClient.PgClient
+    return Probe.of({
+      register: (address, mode) =>
+        sql`
+          insert into read.address_book (key, tenant, stream, version, data, created_at, updated_at)
+          values (${address}, gen_random_uuid(), gen_random_uuid(), 1,
+                  ${sql.json({ mode, wallet: "wallet", index: address })}, now(), now())
+          on conflict do nothing`.pipe(Effect.asVoid, Effect.orDie),
+      published: Effect.map(
+        sql<{ readonly body: unknown }>`select body from es.outbox order by tx, position`,
+        (rows) => rows.map(({ body }) => decode(body))
+      ).pipe(Effect.orDie)
+    })
+  })
+)
+const decode = Schema.decodeUnknownSync(Observation)
+
+/** On a database of its own. */
+export const postgresLedger = Layer.mergeAll(PostgresLedger.layer, postgresProbe).pipe(
+  Layer.provideMerge(databaseLayer({ maxConnections: 4 }))
+)
+
+/** Forgets everything, for the next history. */
+export const clearPostgres = Effect.flatMap(
+  PgClient.PgClient,
+  (sql) =>
+    sql`truncate chain.cursors, chain.blocks, chain.movements, chain.transfers, es.outbox, read.address_book`.pipe(
+      Effect.orDie
+    )
+)
