@@ -81,6 +81,9 @@ export const apiKeys: Projection<ApiKeyRow, ApiKey.Event> = {
   }
 }
 
+/** However often a secret is rotated within the overlap: each one is a signature on every request. */
+const maxSecrets = 4
+
 export const EndpointRow = Schema.Struct({
   id: Schema.String,
   merchantId: Schema.String,
@@ -124,9 +127,9 @@ export const endpoints: Projection<EndpointRow, Endpoint.Event> = {
         return { ...row, description, ordering, types, url, version }
       }
       case "SecretRotated": {
-        const [current] = row.secrets
-        const previous = current === undefined ? [] : [{ ...current, until: event.previousUntil }]
-        return { ...row, secrets: [{ sealed: event.secret, until: null }, ...previous], version }
+        const previous = row.secrets.map(({ sealed, until }) => ({ sealed, until: until ?? event.previousUntil }))
+        const valid = previous.filter(({ until }) => until.epochMilliseconds > event.rotatedAt.epochMilliseconds)
+        return { ...row, secrets: [{ sealed: event.secret, until: null }, ...valid].slice(0, maxSecrets), version }
       }
       case "EndpointDisabled":
         return { ...row, status: "disabled", disabledBecause: event.reason, version }
