@@ -1,6 +1,7 @@
 /** Seals what must not be read where it is stored. */
 import { Context, type Effect, type Redacted, Schema } from "effect"
 
+/** Nothing is said of why: each reason would help somebody who tries. */
 export class SealBroken extends Schema.TaggedError<SealBroken>()("SealBroken", { purpose: Schema.String }) {}
 
 export class Vault extends Context.Service<Vault, {
