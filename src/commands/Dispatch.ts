@@ -1,19 +1,11 @@
 /** The one way to change anything: load, decide, append. */
-import { Context, DateTime, Effect, Layer, Schema } from "effect"
+import { Context, DateTime, Effect, Layer, Queue, Result, Schema } from "effect"
+import type { Aggregate } from "#domain/Aggregate.ts"
 import type { Projection } from "#domain/Projection.ts"
-import {
-  AlreadyReceived,
-  EventStore,
-  type Meta,
-  type NotUnique,
-  type Receipt,
-  type Recorded,
-  type Row,
-  StoreUnavailable,
-  StreamMoved
-} from "#ports/EventStore.ts"
+import { EventStore, type Meta, type NotUnique, type Receipt, type StoreUnavailable } from "#ports/EventStore.ts"
 import type { Command } from "./Command.ts"
 import * as History from "./History.ts"
+import * as Standing from "./Standing.ts"
 
 /** The read models that must never lag behind the events: `main/Live.ts` lists them. */
 export class StrongProjections extends Context.Service<
@@ -43,7 +35,7 @@ export interface Outcome<State> {
   /** The answer to an earlier asking, given again. */
   readonly replayed: boolean
   /** The stream's row in a strong read model, as of `version`. */
-  readonly row: <Row>(projection: Projection<Row, never>) => Row | null
+  readonly row: <Row, Event>(projection: Projection<Row, Event>) => Row | null
 }
 
 /** The same receipt came with another question. */
@@ -66,7 +58,108 @@ const rounds = 3
 export class Dispatch extends Context.Service<Dispatch>()("checkout/commands/Dispatch", {
   make: Effect.gen(function*() {
     const store = yield* EventStore
-    const projections = yield* StrongProjections
+    const strong = yield* StrongProjections
+
+    // Nobody waits for a snapshot, and one that is lost is only missed. A fiber of its own keeps them, so that no
+    // caller's transaction is used after its end.
+    const snapshots = yield* Queue.dropping<Effect.Effect<void, StoreUnavailable>>(64)
+    yield* Queue.take(snapshots).pipe(
+      Effect.flatten,
+      Effect.catchCause((cause) => Effect.logWarning("a snapshot was not kept", cause)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const foldOf = <State, Event>(aggregate: Aggregate<State, Event>): Standing.Fold<State, Event> => ({
+      aggregate,
+      projections: strong.filter((projection) => projection.aggregate.category === aggregate.category)
+    })
+
+    /** The stream as it stands now, or as it stood at a version. */
+    const load = Effect.fnUntraced(function*<State, Event>(
+      fold: Standing.Fold<State, Event>,
+      stream: string,
+      tenant: string,
+      until = Infinity
+    ) {
+      const kept = fold.aggregate.snapshot === undefined ? null : yield* store.snapshot(stream, tenant)
+      const base = kept === null || kept.version > until ? Standing.begin(fold) : Standing.resume(fold, kept)
+      const tail = yield* store.read(stream, tenant, base.version)
+      return tail
+        .filter(({ version }) => version <= until)
+        .reduce((standing, recorded) => Standing.followRecorded(fold, standing, recorded), base)
+    })
+
+    /** What the receipt's command was answered when it was carried out; null if it never was. */
+    const replay = Effect.fnUntraced(function*<State, Event>(
+      fold: Standing.Fold<State, Event>,
+      { hash, key }: Receipt,
+      tenant: string
+    ) {
+      const stored = yield* store.receipt(tenant, key)
+      if (stored === null) return null
+      if (stored.hash !== hash) return yield* new ReceiptMismatch()
+      return outcomeOf(stored.stream, yield* load(fold, stored.stream, tenant, stored.version), true)
+    })
+
+    const attempts = Effect.fnUntraced(function*<
+      Fields extends Schema.Struct.Fields,
+      State,
+      Event extends { readonly _tag: string },
+      Refusal
+    >(
+      command: Command<Fields, State, Event, Refusal>,
+      id: string,
+      asked: Schema.Struct<Fields>["Type"],
+      behalf: Behalf
+    ) {
+      const { aggregate, decide } = command
+      const { actor, ifVersion, receipt, tenant } = behalf
+      const fold = foldOf(aggregate)
+
+      for (let round = 0;; round++) {
+        // What begins under a fresh id has nothing to load, and is rarely asked twice: so the first try looks at nothing.
+        const blind = command.opens && round === 0
+        const before = blind || receipt === undefined ? null : yield* replay(fold, receipt, tenant)
+        if (before !== null) return before
+
+        const standing = blind ? Standing.begin(fold) : yield* load(fold, id, tenant)
+        const { version } = standing
+        if (ifVersion !== undefined && ifVersion !== version) return yield* new VersionConflict({ version })
+
+        const now = yield* DateTime.now
+        const decision = decide(asked, { now, actor })(standing.state)
+        // Refused now, but perhaps it was granted before: the next round looks.
+        if (Result.isFailure(decision) && blind && receipt !== undefined) continue
+        const events = yield* Effect.fromResult(decision)
+        const nothingToKeep = events.length === 0 && (receipt === undefined || version === 0)
+        if (nothingToKeep) return outcomeOf(id, standing, false)
+
+        const origin = { stream: id, recordedAt: now }
+        const after = events.reduce((so, event) => Standing.follow(fold, so, event, origin), standing)
+        const written = yield* store.append({
+          stream: id,
+          category: aggregate.category,
+          tenant,
+          expected: version,
+          events: events.map((event) => History.encode(aggregate, event)),
+          at: now,
+          meta: metaOf(command.tag, behalf),
+          ...(receipt !== undefined && { receipt }),
+          rows: Standing.changedRows(fold, id, standing, after)
+        }).pipe(
+          Effect.as(true),
+          // Both are answered by looking again: at the stream that moved, or at what the receipt stands for.
+          Effect.catchTag(["StreamMoved", "AlreadyReceived"], () => Effect.succeed(false))
+        )
+        if (written) {
+          const snapshot = Standing.dueSnapshot(fold, standing, after)
+          if (snapshot !== null) Queue.offerUnsafe(snapshots, Effect.suspend(() => store.keepSnapshot(id, snapshot())))
+          return outcomeOf(id, after, false)
+        }
+        if (round === rounds) return yield* new VersionConflict({ version })
+      }
+    })
 
     /** Answers with what follows, or with the command's own refusals. */
     const dispatch = <Fields extends Schema.Struct.Fields, State, Event extends { readonly _tag: string }, Refusal>(
@@ -74,124 +167,42 @@ export class Dispatch extends Context.Service<Dispatch>()("checkout/commands/Dis
       id: string,
       asked: Schema.Struct<Fields>["Type"],
       behalf: Behalf
-    ): Effect.Effect<Outcome<State>, Refusal | DispatchError> => {
-      const { aggregate, decide, tag } = command
-      const { actor, ifVersion, receipt, tenant } = behalf
+    ): Effect.Effect<Outcome<State>, Refusal | DispatchError> =>
+      attempts(command, id, asked, behalf).pipe(
+        Effect.withSpan(command.tag, { attributes: { id, actor: behalf.actor } })
+      )
 
-      const replay = Effect.fnUntraced(function*({ hash, key }: Receipt) {
-        const stored = yield* store.receipt(tenant, key)
-        if (stored === null) return null
-        if (stored.hash !== hash) return yield* new ReceiptMismatch()
-        const history = yield* store.read(stored.stream, tenant)
-        return outcome(stored.stream, history.slice(0, stored.version), true)
-      })
+    /** What this very request was answered before, for a caller who could not ask again what it then fetched. */
+    const answered = <Fields extends Schema.Struct.Fields, State, Event extends { readonly _tag: string }, Refusal>(
+      { aggregate }: Command<Fields, State, Event, Refusal>,
+      { receipt, tenant }: Behalf
+    ) => receipt === undefined ? Effect.succeed(null) : replay(foldOf(aggregate), receipt, tenant)
 
-      const outcome = (stream: string, history: ReadonlyArray<Recorded>, replayed: boolean): Outcome<State> => {
-        const past = history.map((recorded) => History.decode(aggregate, recorded))
-        return {
-          id: stream,
-          state: past.reduce(aggregate.evolve, aggregate.initial),
-          version: history.length,
-          replayed,
-          row: (projection) => fold(projection, history, past, stream)
-        }
-      }
-
-      const attempt = (
-        round: number
-      ): Effect.Effect<Outcome<State>, Refusal | DispatchError | StreamMoved | AlreadyReceived> =>
-        Effect.gen(function*() {
-          const fresh = command.opens && round === 0
-          if (receipt !== undefined && !fresh) {
-            const before = yield* replay(receipt)
-            if (before !== null) return before
-          }
-          const history = fresh ? [] : yield* store.read(id, tenant)
-          const version = history.length
-          if (ifVersion !== undefined && ifVersion !== version) return yield* new VersionConflict({ version })
-          const past = history.map((recorded) => History.decode(aggregate, recorded))
-          const state = past.reduce(aggregate.evolve, aggregate.initial)
-
-          const now = yield* DateTime.now
-          const events = yield* Effect.fromResult(decide(asked, { now, actor })(state))
-          if (events.length === 0 && (receipt === undefined || version === 0)) return outcome(id, history, false)
-
-          const meta: Meta = {
-            command: tag,
-            actor,
-            ...(behalf.cause !== undefined && { cause: behalf.cause }),
-            ...(behalf.requestId !== undefined && { requestId: behalf.requestId }),
-            ...(behalf.traceparent !== undefined && { traceparent: behalf.traceparent })
-          }
-          const origin = (i: number) => ({ stream: id, version: version + i + 1, recordedAt: now })
-          const rowOf = <R>(projection: Projection<R, Event>): R | null =>
-            events.reduce<R | null>(
-              (row, event, i) => projection.apply(row, event, origin(i)),
-              fold(projection as unknown as Projection<R, never>, history, past, id)
-            )
-          const strong = projections.filter((projection) => projection.aggregate.category === aggregate.category)
-          const rows = strong.flatMap((projection): ReadonlyArray<Row> => {
-            const row = rowOf(projection)
-            if (row === null) return []
-            return [{ view: projection.name, key: projection.key(id, row), data: encodeRow(projection, row) }]
-          })
-          const after = yield* store.append({
-            stream: id,
-            category: aggregate.category,
-            tenant,
-            expected: version,
-            events: events.map((event) => History.encode(aggregate, event)),
-            at: now,
-            meta,
-            ...(receipt !== undefined && { receipt }),
-            rows: events.length === 0 ? [] : rows
-          })
-          return {
-            id,
-            state: events.reduce(aggregate.evolve, state),
-            version: after,
-            replayed: false,
-            row: (projection) => rowOf(projection as never)
-          }
-        })
-
-      const answer = (round: number): Effect.Effect<Outcome<State>, Refusal | DispatchError> =>
-        attempt(round).pipe(
-          Effect.catchIf(streamMoved, () =>
-            round < rounds ? answer(round + 1) : Effect.fail(new VersionConflict({ version: 0 }))),
-          Effect.catchIf(alreadyReceived, () =>
-            receipt === undefined ?
-              Effect.die("a receipt nobody gave") :
-              Effect.flatMap(replay(receipt), (before) =>
-                before === null ? answer(round + 1) : Effect.succeed(before)))
-        ) as Effect.Effect<Outcome<State>, Refusal | DispatchError>
-
-      return answer(0).pipe(Effect.withSpan(tag, { attributes: { id, actor } }))
-    }
-
-    return { dispatch }
+    return { dispatch, answered }
   })
 }) {
   static readonly layer = Layer.effect(this, this.make)
 }
 
-const streamMoved = (error: unknown): error is StreamMoved => error instanceof StreamMoved
-const alreadyReceived = (error: unknown): error is AlreadyReceived => error instanceof AlreadyReceived
+const outcomeOf = <State>(
+  id: string,
+  { rows, state, version }: Standing.Standing<State>,
+  replayed: boolean
+): Outcome<State> => ({
+  id,
+  state,
+  version,
+  replayed,
+  row: <Row, Event>({ name }: Projection<Row, Event>) => {
+    if (!(name in rows)) throw new Error(`${name} is no strong read model of this stream`)
+    return rows[name] as Row | null
+  }
+})
 
-const fold = <R>(
-  projection: Projection<R, never>,
-  history: ReadonlyArray<Recorded>,
-  past: ReadonlyArray<unknown>,
-  stream: string
-): R | null =>
-  history.reduce<R | null>(
-    (row, { recordedAt, version }, i) => projection.apply(row, past[i] as never, { stream, version, recordedAt }),
-    null
-  )
-
-const rowCodecs = new WeakMap<object, (row: unknown) => unknown>()
-const encodeRow = <R>({ row: codec }: Pick<Projection<R, never>, "row">, row: R): unknown => {
-  const encode = rowCodecs.get(codec) ?? (Schema.encodeUnknownSync(codec) as (row: unknown) => unknown)
-  rowCodecs.set(codec, encode)
-  return encode(row)
-}
+const metaOf = (command: string, { actor, cause, requestId, traceparent }: Behalf): Meta => ({
+  command,
+  actor,
+  ...(cause !== undefined && { cause }),
+  ...(requestId !== undefined && { requestId }),
+  ...(traceparent !== undefined && { traceparent })
+})

@@ -18,6 +18,19 @@ export interface Aggregate<State, Event> {
   readonly upcasts?: Readonly<Record<string, (data: Record<string, unknown>) => Record<string, unknown>>>
   readonly initial: State
   readonly evolve: (state: State, event: Event) => State
+  /** For streams that grow long. Without it every load folds the stream from its beginning. */
+  readonly snapshot?: Snapshots<State>
+}
+
+/**
+ * A snapshot is passed over when `evolve`, or a strong read model's `apply`, reads differently from the one that made
+ * it. Functions that they call are not looked into: whoever changes one of those raises the revision.
+ */
+export interface Snapshots<State> {
+  /** Events from one snapshot to the next. */
+  readonly every: number
+  readonly state: Schema.Codec<State, unknown>
+  readonly revision: number
 }
 
 /** The version in which an event of this type is written today. */
