@@ -72,7 +72,11 @@ export interface DeliveryQuery {
   readonly merchantId: string
   readonly mode: Mode
   readonly endpointId: string
+  /** Only this one. */
+  readonly deliveryId?: string
   readonly status?: DeliveryStatus
+  /** Only that of this notice. */
+  readonly notificationId?: string
   /** Only those older than this delivery. */
   readonly before?: string
   readonly limit: number
@@ -121,6 +125,8 @@ export class Deliveries extends Context.Service<Deliveries, {
     since: DateTime.Utc,
     until?: DateTime.Utc
   ) => Effect.Effect<number, StoreUnavailable>
+  /** Null if the merchant has no such delivery. */
+  readonly get: (merchantId: string, deliveryId: string) => Effect.Effect<Delivery | null, StoreUnavailable>
   /** Newest first. */
   readonly list: (query: DeliveryQuery) => Effect.Effect<ReadonlyArray<Delivery>, StoreUnavailable>
   /** Newest first, at most a thousand. */

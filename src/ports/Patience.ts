@@ -1,6 +1,5 @@
 /** What a bus does when a handler fails: try again, one by one, and then go on without. The same on every adapter. */
-import { Cause, Data, Duration, Effect, Option, References, Schedule, type Tracer } from "effect"
-import { Headers, HttpTraceContext } from "effect/http"
+import { Cause, Data, Duration, Effect, References, Schedule, Tracer } from "effect"
 import { type Group, HandlerFailed, type Message } from "./Bus.ts"
 import { StoreUnavailable } from "./EventStore.ts"
 
@@ -95,9 +94,11 @@ const reasonOf = (error: unknown) => {
 
 /** A single message goes on in the trace that wrote it; a batch links to all of theirs. */
 const spanOf = (messages: ReadonlyArray<Message>) => {
-  const written = messages.flatMap(({ headers: { traceparent } }) =>
-    traceparent === undefined ? [] : Option.toArray(HttpTraceContext.w3c(Headers.fromInput({ traceparent })))
-  )
+  const written = messages.flatMap(({ headers: { traceparent = "" } }) => {
+    const [, traceId, spanId, flags] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent) ?? []
+    if (traceId === undefined || spanId === undefined) return []
+    return [Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags ?? "", 16) & 1) === 1 })]
+  })
   const [parent] = messages.length === 1 ? written : []
   const attributes = { "messaging.batch.message_count": messages.length }
   const kind: Tracer.SpanKind = "consumer"

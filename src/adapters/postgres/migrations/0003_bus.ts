@@ -1,6 +1,8 @@
 /** Who reads the log in turns with whom, what was given up, and the reminders. Schema `es`. */
 
 export const bus: ReadonlyArray<string> = [
+  // A message's own time is its writer's, and may be any; how long it is kept goes by this one.
+  "alter table es.outbox add column published_at timestamptz not null default now()",
   "alter table es.consumers add column topic text",
   "create index consumers_topic on es.consumers (topic, shard)",
   // A process that has no shard yet must be seen by those that have them all, so that they give some up.
