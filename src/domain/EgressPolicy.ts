@@ -15,8 +15,8 @@ export interface Network {
 export interface EgressPolicy {
   /** Networks that may be reached although they are not public: a shop in the same rack, the demo on this machine. */
   readonly allow: ReadonlyArray<Network>
-  /** Ports besides that of the scheme. */
-  readonly ports: ReadonlyArray<number>
+  /** Ports besides that of the scheme; `any` only where everything stays on one machine. */
+  readonly ports: ReadonlyArray<number> | "any"
   /** Whether `http:` will do. For development. */
   readonly plain: boolean
 }
@@ -36,7 +36,8 @@ export const checkUrl = (policy: EgressPolicy, text: string): Result.Result<URL,
   if (url.protocol !== "https:" && !(url.protocol === "http:" && policy.plain)) return refuse("scheme")
   if (url.username !== "" || url.password !== "") return refuse("userinfo")
   // The parser leaves the scheme's own port empty.
-  if (url.port !== "" && !policy.ports.includes(Number(url.port))) return refuse("port")
+  const usual = url.port === "" || policy.ports === "any"
+  if (!usual && !policy.ports.includes(Number(url.port))) return refuse("port")
   // The parser has turned every spelling of an IPv4 address (2130706433, 0x7f.1, 127.1.) into four decimals by now.
   const literal = literalOf(url)
   if (literal !== null) return mayReach(policy, literal) ? Result.succeed(url) : refuse("forbidden_address")

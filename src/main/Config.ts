@@ -47,7 +47,10 @@ export const flags = {
   rateFeeds: text("rate-feeds", "", "Chainlink feeds in dollars: `eth=ethereum:0x…,EUR=ethereum:0x…`."),
   rateMaxAge: whole("rate-max-age", 5400, { minimum: 10, maximum: 172_800 }, "Seconds after which a price is stale."),
   spread: whole("spread", 0, { minimum: 0, maximum: 1000 }, "Added to market prices, in hundredths of a percent."),
-  secretKey: secret("secret-key", "32 bytes in base64 that seal secrets at rest. Default: made once, in the data folder."),
+  secretKey: secret(
+    "secret-key",
+    "32 bytes in base64 that seal secrets at rest. Default: made once, in the data folder."
+  ),
   webhookNetworks: text(
     "webhook-networks",
     "",
@@ -55,13 +58,17 @@ export const flags = {
   ),
   webhookPorts: text("webhook-ports", "443", "Ports webhooks may reach. Default 443."),
   rateLimit: whole("rate-limit", 6000, { minimum: 1, maximum: 10_000_000 }, "Requests a minute for one API key."),
-  logLevel: described(Flag.Literals("log-level", ["debug", "info", "warn", "error"]), "log-level", "Default warn.").pipe(
-    Flag.withFallbackConfig(Config.Literals(["debug", "info", "warn", "error"], "LOG_LEVEL")),
-    Flag.withDefault("warn" as const)
-  )
+  otlpUrl: text("otlp-url", "", "OTLP/HTTP collector that traces go to, like http://127.0.0.1:4318. Default: none."),
+  logLevel: described(Flag.Literals("log-level", ["debug", "info", "warn", "error"]), "log-level", "Default warn.")
+    .pipe(
+      Flag.withFallbackConfig(Config.Literals(["debug", "info", "warn", "error"], "LOG_LEVEL")),
+      Flag.withDefault("warn" as const)
+    )
 }
 
-export type Settings = { readonly [Name in keyof typeof flags]: (typeof flags)[Name] extends Flag.Flag<infer A> ? A : never }
+export type Settings = {
+  readonly [Name in keyof typeof flags]: (typeof flags)[Name] extends Flag.Flag<infer A> ? A : never
+}
 
 /** A setting that says something it cannot mean. The text is for the person who wrote it. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {

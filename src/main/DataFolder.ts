@@ -28,7 +28,9 @@ const lock = (folder: string) =>
   Effect.suspend(() => {
     const file = path.join(folder, "checkout.pid")
     const before = fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) : 0
-    if (before !== process.pid && before > 0 && alive(before)) return Effect.fail(new FolderInUse({ folder, pid: before }))
+    if (before !== process.pid && before > 0 && alive(before)) {
+      return Effect.fail(new FolderInUse({ folder, pid: before }))
+    }
     fs.writeFileSync(file, String(process.pid))
     return Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(file, { force: true })))
   })

@@ -5,7 +5,7 @@ import * as Invoice from "#domain/Invoice.ts"
 import { MerchantId } from "#domain/Merchant.ts"
 import { Observation } from "#domain/Observation.ts"
 import { ConfirmPayment, CloseWindow, DetectPayment, DropPayment, LetReversalStand, NoteOverdue } from "#commands/Invoices.ts"
-import { type Behalf, Dispatch } from "#commands/Dispatch.ts"
+import { type Behalf, Dispatch, type DispatchError } from "#commands/Dispatch.ts"
 import * as History from "#commands/History.ts"
 import { Quotes } from "#commands/Quotes.ts"
 import { Bus, type Group, HandlerFailed, type Message } from "#ports/Bus.ts"
@@ -93,7 +93,7 @@ export const layer = Layer.effectDiscard(
     })
 
     /** Works a batch off key by key, in order within each, and winds the timers that follow from it. */
-    const batchOf = <E>(react: (message: Message) => Effect.Effect<ReadonlyArray<Alarm>, E>) =>
+    const batchOf = (react: (message: Message) => Effect.Effect<ReadonlyArray<Alarm>, DispatchError | HandlerFailed>) =>
     (messages: ReadonlyArray<Message>) =>
       Effect.forEach(
         Object.values(Object.groupBy(messages, ({ key }) => key)),
@@ -101,7 +101,7 @@ export const layer = Layer.effectDiscard(
         { concurrency: sideBySide }
       ).pipe(
         Effect.flatMap((alarms) => wind(alarms.flat(2))),
-        Effect.catchIf(isOurs, Effect.fail, (error) => Effect.fail(new HandlerFailed({ reason: String(error), retry: true })))
+        Effect.mapError((error) => isOurs(error) ? error : new HandlerFailed({ reason: error._tag, retry: true }))
       )
 
     /** How far every chain of an invoice has been read; a chain that was never read counts as not at all. */
@@ -138,7 +138,7 @@ export const layer = Layer.effectDiscard(
           yield* dispatch(NoteOverdue, invoiceId, {}, behalf)
           return null
       }
-    }, Effect.catchIf(isOurs, Effect.fail, (error) => Effect.fail(new StoreUnavailable({ reason: String(error), retryAfterSeconds: 1 }))))
+    }, Effect.mapError((error) => new StoreUnavailable({ reason: error._tag, retryAfterSeconds: 1 })))
 
     yield* Effect.all([
       Effect.forkScoped(consume(observing, batchOf(observe))),
@@ -149,5 +149,5 @@ export const layer = Layer.effectDiscard(
 )
 
 const undecodable = () => new HandlerFailed({ reason: "the observation does not decode", retry: false })
-const isOurs = (error: unknown): error is HandlerFailed | StoreUnavailable =>
-  error instanceof HandlerFailed || error instanceof StoreUnavailable
+const isOurs = (error: DispatchError | HandlerFailed): error is HandlerFailed | StoreUnavailable =>
+  error._tag === "HandlerFailed" || error._tag === "StoreUnavailable"
