@@ -42,6 +42,12 @@ export interface Listed {
   readonly stale: boolean
 }
 
+interface WorkedOut {
+  readonly answers: Rates.Answers
+  readonly second: number
+  readonly worth: Result.Result<Rates.Worth, Rates.NotPriced>
+}
+
 const currencies: ReadonlyArray<Currency> = [...Object.keys(fiat) as ReadonlyArray<Fiat>, ...AssetId.literals]
 
 /**
@@ -55,10 +61,19 @@ export class Quotes extends Context.Service<Quotes>()("checkout/commands/Quotes"
     const rules: Rates.Rules = { ...settings, quorum: Math.min(settings.quorum, sources.length) }
     const known = yield* watch(sources, settings)
 
-    const marketRate = (asset: AssetId, currency: Currency) =>
-      Effect.gen(function*() {
-        return Rates.marketRate(asset, currency, yield* known, yield* DateTime.now, rules)
-      })
+    // Worked out once a second at the most: a thousand invoices a second ask for the same few.
+    const workedOut = new Map<string, WorkedOut>()
+    const marketRate = Effect.fnUntraced(function*(asset: AssetId, currency: Currency) {
+      const answers = yield* known
+      const now = yield* DateTime.now
+      const second = Math.floor(now.epochMilliseconds / 1000)
+      const pair = `${asset}/${currency}`
+      const before = workedOut.get(pair)
+      if (before?.answers === answers && before.second === second) return before.worth
+      const worth = Rates.marketRate(asset, currency, answers, now, rules)
+      workedOut.set(pair, { answers, second, worth })
+      return worth
+    })
 
     const quote = Effect.fnUntraced(function*(method: Method, price: Price, lockedUntil: DateTime.Utc) {
       const { asset, chain } = method
