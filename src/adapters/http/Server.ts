@@ -1,0 +1,82 @@
+/** The server: every route behind the same conventions, on one port, with an end that loses nobody's request. */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Layer } from "effect"
+import { HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { IpNetwork } from "effect/net"
+import { RateLimiter } from "effect/persistence"
+import { createServer } from "node:http"
+import { Shutdown } from "#ports/Shutdown.ts"
+import { Api } from "./Api.ts"
+import * as ConventionsHttp from "./ConventionsHttp.ts"
+import * as DocsHttp from "./DocsHttp.ts"
+import * as EndpointsHttp from "./EndpointsHttp.ts"
+import * as EventsHttp from "./EventsHttp.ts"
+import * as HealthHttp from "./HealthHttp.ts"
+import { PublicUrl } from "./InvoiceResource.ts"
+import * as InvoicesHttp from "./InvoicesHttp.ts"
+import * as Limits from "./Limits.ts"
+import * as RatesHttp from "./RatesHttp.ts"
+import * as Requests from "./Requests.ts"
+
+export interface Settings {
+  readonly host: string
+  /** 0 takes any that is free. */
+  readonly port: number
+  /** How the outside reaches this server, without a slash at the end. */
+  readonly publicUrl: string
+  readonly limits?: Partial<Limits.Settings>
+  /** Networks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies?: ReadonlyArray<IpNetwork.IpNetwork>
+  /** How long requests under way may take after the end has begun. */
+  readonly drainSeconds?: number
+}
+
+const handlers = Layer.mergeAll(
+  InvoicesHttp.layer,
+  EventsHttp.layer,
+  EndpointsHttp.layer,
+  RatesHttp.layer,
+  HealthHttp.layer
+)
+
+/** The API and its documentation. */
+const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), DocsHttp.layer).pipe(
+  Layer.provide(handlers),
+  Layer.provide([ConventionsHttp.layerAnswered, ConventionsHttp.layerAuthenticated, ConventionsHttp.layerAsked])
+)
+
+/**
+ * Serves the API and whatever further routes are given. Needs the commands and ports that they call, and `Shutdown`,
+ * which is opened when the end begins, so that streams and sockets let go.
+ */
+export const layer = <A, E, R>(
+  { drainSeconds = 20, host, limits = {}, port, publicUrl, trustedProxies = [] }: Settings,
+  further: Layer.Layer<A, E, R>
+) => {
+  const served = Layer.mergeAll(routes, further, Requests.layer).pipe(
+    Layer.provide(Requests.layerRouter),
+    Layer.provide(Limits.Limits.layer(limits)),
+    Layer.provide(Layer.succeed(PublicUrl, publicUrl))
+  )
+  const server = HttpRouter.serve(served, {
+    disableLogger: true,
+    disableListenLog: true,
+    middleware: HttpMiddleware.xForwardedHeaders({ trustedProxies })
+  }).pipe(
+    Layer.provide(RateLimiter.layer),
+    Layer.provide(RateLimiter.layerStoreMemory),
+    Layer.provideMerge(NodeHttpServer.layer(node, { host, port, gracefulShutdownTimeout: `${drainSeconds} seconds` }))
+  )
+  return Layer.provideMerge(Shutdown.trigger, server)
+}
+
+/** Who sends a request drop by drop is cut off; who is done may come back on the same connection. */
+const node = () =>
+  createServer({
+    headersTimeout: 10_000,
+    requestTimeout: 20_000,
+    connectionsCheckingInterval: 2000,
+    keepAliveTimeout: 65_000,
+    maxHeaderSize: 16 * 1024
+  })
