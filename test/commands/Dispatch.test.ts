@@ -53,7 +53,7 @@ const raiseCounter = (aggregate: typeof counter) =>
   Command.make("RaiseCounter", {
     aggregate,
     asks: { by: Schema.Int },
-    decide: ({ by }, { actor }) => ({ limit, total }): Decision<Event, TooMuch> => {
+    decide: ({ by }, { actor }) => ({ limit, total }: State): Decision<Event, TooMuch> => {
       if (by === 0) return Result.succeed([])
       if (total + by > limit) return Result.fail(new TooMuch({ total }))
       return Result.succeed([CounterRaised.make({ by, reason: actor })])
@@ -134,14 +134,14 @@ const world = Dispatch.layer.pipe(
 )
 
 /** A counter of a fresh tenant, opened with this limit. */
-const aCounter = Effect.fnUntraced(function*(limit: number, { open, raise } = { open: Open, raise: Raise }) {
+const aCounter = Effect.fnUntraced(function*(limit: number, commands = { open: Open, raise: Raise }) {
   const { dispatch } = yield* Dispatch
   const { appends, before } = yield* Watch
   const store = yield* EventStore
   const id = yield* newId(counter)
   const tenant = yield* newId({ prefix: "mer", evergreen: true })
   const behalf: Behalf = { tenant, actor: "tester" }
-  const opened = yield* dispatch(open, id, { limit }, behalf)
+  const opened = yield* dispatch(commands.open, id, { limit }, behalf)
   yield* Ref.set(appends, [])
   return {
     id,
@@ -152,7 +152,7 @@ const aCounter = Effect.fnUntraced(function*(limit: number, { open, raise } = { 
     before,
     appends: Ref.get(appends),
     events: store.read(id, tenant),
-    raise: (by: number, more: Partial<Behalf> = {}) => dispatch(raise, id, { by }, { ...behalf, ...more })
+    raise: (by: number, more: Partial<Behalf> = {}) => dispatch(commands.raise, id, { by }, { ...behalf, ...more })
   }
 })
 
