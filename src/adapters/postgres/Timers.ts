@@ -46,10 +46,12 @@ export const layer = Layer.effect(
 
     const claimDue = (most: number) =>
       sql<Claimed>`
-        update es.timers t set rings_at = clock_timestamp() + ${sql.literal(claim)}, revision = revision + 1
-         where id in (select id from es.timers where rings_at <= clock_timestamp()
-                       order by rings_at limit ${most} for update skip locked)
-        returning id, due_at, about, revision`
+        with claimed as (
+          update es.timers t set rings_at = clock_timestamp() + ${sql.literal(claim)}, revision = revision + 1
+           where id in (select id from es.timers where rings_at <= clock_timestamp()
+                         order by rings_at limit ${most} for update skip locked)
+          returning id, due_at, about, revision)
+        select * from claimed order by due_at`
 
     /** What becomes of it, unless it was set or claimed anew meanwhile. */
     const settle = ({ id, revision }: Claimed, exit: Exit.Exit<DateTime.Utc | null, unknown>) => {
