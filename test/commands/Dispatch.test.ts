@@ -60,8 +60,8 @@ const raiseCounter = (aggregate: typeof counter) =>
     }
   })
 
-const Open = openCounter(counter)
-const Raise = raiseCounter(counter)
+const commandsOf = (aggregate: typeof counter) => ({ open: openCounter(aggregate), raise: raiseCounter(aggregate) })
+const plain = commandsOf(counter)
 
 const CounterRow = Schema.Struct({
   id: Schema.String,
@@ -134,13 +134,14 @@ const world = Dispatch.layer.pipe(
 )
 
 /** A counter of a fresh tenant, opened with this limit. */
-const aCounter = Effect.fnUntraced(function*(limit: number, commands = { open: Open, raise: Raise }) {
+const aCounter = Effect.fnUntraced(function*(limit: number, commands: typeof plain = plain) {
   const { dispatch } = yield* Dispatch
   const { appends, before } = yield* Watch
   const store = yield* EventStore
   const id = yield* newId(counter)
   const tenant = yield* newId({ prefix: "mer", evergreen: true })
   const behalf: Behalf = { tenant, actor: "tester" }
+  const raise = (by: number, more: Partial<Behalf> = {}) => dispatch(commands.raise, id, { by }, { ...behalf, ...more })
   const opened = yield* dispatch(commands.open, id, { limit }, behalf)
   yield* Ref.set(appends, [])
   return {
@@ -152,7 +153,7 @@ const aCounter = Effect.fnUntraced(function*(limit: number, commands = { open: O
     before,
     appends: Ref.get(appends),
     events: store.read(id, tenant),
-    raise: (by: number, more: Partial<Behalf> = {}) => dispatch(commands.raise, id, { by }, { ...behalf, ...more })
+    raise
   }
 })
 
@@ -259,7 +260,7 @@ describeWith(world)("dispatching a command", (it) => {
       const receipt = { key: "open", hash: "h" }
       const ask = (limit: number, hash = "h") =>
         Effect.flatMap(newId(counter), (id) =>
-          dispatch(Open, id, { limit }, { tenant, actor: "tester", receipt: { ...receipt, hash } }))
+          dispatch(plain.open, id, { limit }, { tenant, actor: "tester", receipt: { ...receipt, hash } }))
       const outcomes = yield* Effect.all(
         Array.from({ length: 50 }, () =>
           ask(10)),
@@ -336,10 +337,10 @@ describe("snapshots", () => {
   describeWith(world)("of a stream", (it) => {
     it.effect("change nothing in what is answered or written", () =>
       Effect.gen(function*() {
-        const plain = yield* aCounter(1000)
-        const kept = yield* aCounter(1000, withSnapshots(snapshotted))
+        const unkept = yield* aCounter(1000)
+        const kept = yield* aCounter(1000, commandsOf(snapshotted))
         for (let by = 1; by <= 11; by++) {
-          const without = yield* plain.raise(by)
+          const without = yield* unkept.raise(by)
           const shortened = yield* kept.raise(by, { receipt: { key: `r${by}`, hash: "h" } })
           assert.deepStrictEqual([shortened.state, shortened.version], [without.state, without.version])
           assert.deepStrictEqual({ ...shortened.row(counters), id: "" }, { ...without.row(counters), id: "" })
@@ -347,12 +348,12 @@ describe("snapshots", () => {
         }
         const early = yield* kept.raise(2, { receipt: { key: "r2", hash: "h" } })
         assert.deepStrictEqual([early.version, early.state.total, early.row(counters)?.total], [3, 3, 3])
-        assert.isNull(yield* plain.store.snapshot(plain.id, plain.tenant))
+        assert.isNull(yield* unkept.store.snapshot(unkept.id, unkept.tenant))
       }))
 
     it.effect("save reading what they stand for", () =>
       Effect.gen(function*() {
-        const { id, raise, store, tenant } = yield* aCounter(1000, withSnapshots(snapshotted))
+        const { id, raise, store, tenant } = yield* aCounter(1000, commandsOf(snapshotted))
         for (let by = 1; by <= 4; by++) yield* raise(by)
         const kept = yield* until(store.snapshot(id, tenant))
         assert.strictEqual(kept.version, 4)
@@ -363,7 +364,7 @@ describe("snapshots", () => {
 
     it.effect("of another fold, or that do not decode, are passed over", () =>
       Effect.gen(function*() {
-        const { behalf, id, raise, store, tenant } = yield* aCounter(1000, withSnapshots(snapshotted))
+        const { behalf, id, raise, store, tenant } = yield* aCounter(1000, commandsOf(snapshotted))
         for (let by = 1; by <= 4; by++) yield* raise(by)
         const kept = yield* until(store.snapshot(id, tenant))
         yield* store.keepSnapshot(id, { ...kept, version: 5, state: { state: "?", rows: {} } })
