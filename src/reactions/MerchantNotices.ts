@@ -1,10 +1,9 @@
 /** Which events a merchant hears about, and in what words. Pure: telling them is somebody else's job. */
 import type { DateTime } from "effect"
 import { type BaseUnits, format } from "#domain/Amount.ts"
-import { type Block, type Event, tolerance } from "#domain/Invoice.ts"
+import type { Block, Event } from "#domain/Invoice.ts"
 import { digitsOf, minorCovering, minorOfValue, type Price } from "#domain/Money.ts"
 import { type InvoiceNotice, noticeId } from "#domain/Notice.ts"
-import type { Policy } from "#domain/Policy.ts"
 
 type Type = InvoiceNotice["type"]
 type Data = InvoiceNotice["data"]
@@ -12,13 +11,15 @@ type PaymentPart = Data["payment"] & object
 
 type Told = "orderId" | "status" | "attention" | "flags" | "address" | "expiresAt"
 
-/** What has to be known of an invoice to tell of it; the read model `InvoiceDetails` knows more. */
+/**
+ * What has to be known of an invoice to tell of it; the read model `InvoiceDetails` knows more. Its status is the one
+ * that follows from the event: the log has it one event later, and a reversal that says `settled` would be believed.
+ */
 export interface Standing extends Pick<Data, Told> {
   readonly id: Data["invoiceId"]
   readonly mode: InvoiceNotice["mode"]
   readonly version: number
   readonly price: Price
-  readonly policy: Policy
   /** Values, as are the next three: millionths of the price's minor unit. */
   readonly due: BaseUnits
   readonly received: BaseUnits
@@ -62,7 +63,9 @@ const typesOf = (event: Event, row: Standing): ReadonlyArray<Type> => {
     case "InvoiceOpened":
       return ["invoice.created"]
     case "PaymentDetected":
-      return isPartial(row) ? ["invoice.payment_detected", "invoice.partially_paid"] : ["invoice.payment_detected"]
+      return row.flags.includes("partially_paid")
+        ? ["invoice.payment_detected", "invoice.partially_paid"]
+        : ["invoice.payment_detected"]
     case "PaymentReincluded":
       return ["payment.reincluded"]
     case "PaymentConfirmed":
@@ -99,9 +102,6 @@ const typesOf = (event: Event, row: Standing): ReadonlyArray<Type> => {
       return []
   }
 }
-
-/** A shortfall that settles all the same is nothing the customer should be asked for. */
-const isPartial = (row: Standing) => row.flags.includes("partially_paid") && row.received + tolerance(row) < row.due
 
 const dataOf = (row: Standing, payment: PaymentStanding | undefined): Data => {
   const { amount, currency } = row.price

@@ -296,13 +296,15 @@ export const deliveriesContract = <E>(name: string, implementation: Layer.Layer<
         assert.deepStrictEqual([again.notification.id, again.attempts, again.step], [claimed.notification.id, 2, 1])
       }))
 
-    it.effect("resends nothing of another merchant's", () =>
+    it.effect("shows and resends nothing of another merchant's", () =>
       Effect.gen(function*() {
         const deliveries = yield* Deliveries
         const endpoint = yield* fresh
         yield* oweTo({ endpoints: [endpoint] })
         const { id } = one(yield* listOf(endpoint))
+        assert.isNull(yield* deliveries.get("mer_b", id))
         assert.isNull(yield* deliveries.resend("mer_b", id))
+        assert.deepStrictEqual(yield* deliveries.get("mer_a", id), one(yield* listOf(endpoint)))
       }))
 
     it.effect("counts an endpoint's failures until it answers", () =>
@@ -339,6 +341,8 @@ export const deliveriesContract = <E>(name: string, implementation: Layer.Layer<
         const rest = (yield* listOf(endpoint, { before: page[1] })).map(({ id }) => id)
         assert.deepStrictEqual([...page, ...rest], all)
         assert.strictEqual((yield* listOf(endpoint, { status: "delivered" })).length, 1)
+        const newest = one(yield* listOf(endpoint, { limit: 1 }))
+        assert.deepStrictEqual(yield* listOf(endpoint, { notificationId: newest.notification.id }), [newest])
         assert.deepStrictEqual(yield* listOf(endpoint, { merchantId: "mer_b" }), [])
         assert.deepStrictEqual(yield* listOf(endpoint, { mode: "live" }), [])
       }))

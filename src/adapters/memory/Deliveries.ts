@@ -169,11 +169,14 @@ const make = Effect.gen(function*() {
     return missed.length
   })
 
-  const list: Service["list"] = ({ before, endpointId, limit, merchantId, mode, status }) =>
+  const list: Service["list"] = ({ before, deliveryId, endpointId, limit, merchantId, mode, notificationId, status }) =>
     Effect.sync(() =>
       [...entries.values()].filter(ownedBy(merchantId)).filter((entry) =>
         entry.endpointId === endpointId && entry.notification.mode === mode &&
-        (status === undefined || entry.status === status) && (before === undefined || entry.id < before)
+        (deliveryId === undefined || entry.id === deliveryId) &&
+        (status === undefined || entry.status === status) &&
+        (notificationId === undefined || entry.notification.id === notificationId) &&
+        (before === undefined || entry.id < before)
       ).toSorted((a, b) => a.id < b.id ? 1 : -1).slice(0, limit).map(deliveryOf)
     )
 
@@ -201,6 +204,11 @@ const make = Effect.gen(function*() {
     shelve,
     resend,
     recover,
+    get: (merchantId, deliveryId) =>
+      Effect.sync(() => {
+        const entry = entries.get(deliveryId)
+        return entry !== undefined && ownedBy(merchantId)(entry) ? deliveryOf(entry) : null
+      }),
     list,
     attempts: (deliveryIds) =>
       Effect.sync(() =>

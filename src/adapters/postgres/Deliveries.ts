@@ -202,6 +202,16 @@ const make = Effect.gen(function*() {
       update webhooks.deliveries set status = 'skipped', due_at = null
       where endpoint_id = ${endpointId} and due_at is not null`))
 
+  const find = (merchantId: string, deliveryId: string) =>
+    Effect.map(
+      sql<DeliveryRow>`
+      select ${columns} from webhooks.deliveries d join webhooks.notifications n on n.id = d.notification_id
+      where d.id = ${deliveryId} and d.merchant_id = ${merchantId}`,
+      ([row]) => row === undefined ? null : deliveryOf(row)
+    )
+
+  const get: Service["get"] = (merchantId, deliveryId) => unavailable(find(merchantId, deliveryId))
+
   const resend: Service["resend"] = (merchantId, deliveryId) =>
     Effect.gen(function*() {
       yield* sql`
@@ -212,10 +222,7 @@ const make = Effect.gen(function*() {
           returning 1
         )
         select pg_notify(${channel}, '') where exists (select from d)`
-      const [row] = yield* sql<DeliveryRow>`
-        select ${columns} from webhooks.deliveries d join webhooks.notifications n on n.id = d.notification_id
-        where d.id = ${deliveryId} and d.merchant_id = ${merchantId}`
-      return row === undefined ? null : deliveryOf(row)
+      return yield* find(merchantId, deliveryId)
     }).pipe(unavailable)
 
   const recover: Service["recover"] = (merchantId, endpointId, since, until) =>
@@ -242,12 +249,14 @@ const make = Effect.gen(function*() {
       ([row]) => Number(row?.count ?? 0)
     ))
 
-  const list: Service["list"] = ({ before, endpointId, limit, merchantId, mode, status }) =>
+  const list: Service["list"] = ({ before, deliveryId, endpointId, limit, merchantId, mode, notificationId, status }) =>
     unavailable(Effect.map(
       sql<DeliveryRow>`
       select ${columns} from webhooks.deliveries d join webhooks.notifications n on n.id = d.notification_id
       where d.endpoint_id = ${endpointId} and d.merchant_id = ${merchantId} and d.mode = ${mode}
+        and (${deliveryId ?? null}::text is null or d.id = ${deliveryId ?? null})
         and (${status ?? null}::text is null or d.status = ${status ?? null})
+        and (${notificationId ?? null}::text is null or d.notification_id = ${notificationId ?? null})
         and (${before ?? null}::text is null or d.id < ${before ?? null})
       order by d.id desc limit ${limit}::int`,
       (rows) => rows.map(deliveryOf)
@@ -311,6 +320,7 @@ const make = Effect.gen(function*() {
     shelve,
     resend,
     recover,
+    get,
     list,
     attempts,
     notifications,
