@@ -27,8 +27,8 @@ type Op =
   | Happening
   | { readonly op: "register"; readonly address: number }
   | { readonly op: "tick"; readonly times: number }
-  /** Something happens while the scanner is at work. */
-  | { readonly op: "tickDuring"; readonly calls: number; readonly happening: Happening }
+  /** Things happen while the scanner is at work. */
+  | { readonly op: "tickDuring"; readonly calls: number; readonly happenings: ReadonlyArray<Happening> }
   /** The process dies at its next write: before the database has it, or before the process knows. */
   | { readonly op: "crash"; readonly when: "before" | "after" }
 
@@ -85,7 +85,11 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ op: fc.constant("tick" as const), times: fc.integer({ min: 1, max: 4 }) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ op: fc.constant("tickDuring" as const), calls: fc.nat(6), happening })
+    arbitrary: fc.record({
+      op: fc.constant("tickDuring" as const),
+      calls: fc.nat(6),
+      happenings: fc.array(happening, { minLength: 1, maxLength: 4 })
+    })
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant("register" as const), address: fc.constantFrom(...late) }) },
   {
@@ -171,7 +175,7 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>) {
         for (let i = 0; i < step.times; i++) yield* tick
         break
       case "tickDuring":
-        sim.during(step.calls, () => happen(step.happening))
+        sim.during(step.calls, () => step.happenings.forEach(happen))
         yield* tick
         break
       case "crash":
