@@ -329,11 +329,6 @@ describeWith(world)("dispatching a command", (it) => {
 })
 
 describe("snapshots", () => {
-  const withSnapshots = (aggregate: typeof counter) => ({
-    open: openCounter(aggregate),
-    raise: raiseCounter(aggregate)
-  })
-
   describeWith(world)("of a stream", (it) => {
     it.effect("change nothing in what is answered or written", () =>
       Effect.gen(function*() {

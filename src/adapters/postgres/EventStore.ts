@@ -120,7 +120,9 @@ const make = Effect.fnUntraced(function*({ batch, lanes }: Options) {
 /** Needs a migrated database. Sees to it that the months ahead have partitions, now and every day. */
 export const layerWith = (options: Options) => Layer.effect(EventStore, make(options))
 
-export const layer = layerWith({ lanes: 2, batch: 64 })
+export const usual: Options = { lanes: 2, batch: 64 }
+
+export const layer = layerWith(usual)
 
 /** What the caller of an append hears. */
 const answers: Record<Outcome, (append: Append) => Exit.Exit<number, Refused>> = {

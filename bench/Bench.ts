@@ -1,0 +1,57 @@
+/** What a bench is, and how two ways are compared fairly on a machine that does other things too. */
+import { Effect, type Scope } from "effect"
+import { performance } from "node:perf_hooks"
+
+/** One number, and what is needed to believe it. */
+export interface Figure {
+  readonly bench: string
+  readonly value: number
+  readonly unit: string
+  readonly [detail: string]: number | string | boolean
+}
+
+/** Answers with its figures. Whatever it starts is gone when its scope closes. */
+export type Bench = Effect.Effect<ReadonlyArray<Figure>, unknown, Scope.Scope>
+
+export interface Measured {
+  /** Operations a second. */
+  readonly rate: number
+  /** Milliseconds below which 95 of 100 operations took. */
+  readonly p95: number
+}
+
+/** Keeps `callers` callers busy for so many milliseconds. */
+export const loaded = <E>(
+  callers: number,
+  milliseconds: number,
+  operation: Effect.Effect<unknown, E>
+): Effect.Effect<Measured, E> =>
+  Effect.gen(function*() {
+    const latencies: Array<number> = []
+    const begun = performance.now()
+    const caller = Effect.gen(function*() {
+      while (performance.now() - begun < milliseconds) {
+        const start = performance.now()
+        yield* operation
+        latencies.push(performance.now() - start)
+      }
+    })
+    yield* Effect.all(Array.from({ length: callers }, () => caller), { concurrency: "unbounded", discard: true })
+    const elapsed = performance.now() - begun
+    return { rate: latencies.length * 1000 / elapsed, p95: quantile(latencies, 0.95) }
+  })
+
+/** Runs both ways in turn, so that whatever else the machine does falls on both; after one round to warm up. */
+export const interleaved = <A, B, E>(rounds: number, a: Effect.Effect<A, E>, b: Effect.Effect<B, E>) =>
+  Effect.gen(function*() {
+    yield* a
+    yield* b
+    return yield* Effect.replicateEffect(Effect.all([a, b]), rounds)
+  })
+
+export const median = (values: ReadonlyArray<number>) => quantile(values, 0.5)
+
+const quantile = (values: ReadonlyArray<number>, part: number) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN
+
+export const rounded = (value: number, digits = 2) => Number(value.toFixed(digits))

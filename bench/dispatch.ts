@@ -1,0 +1,78 @@
+/**
+ * What batching brings: invoices opened through Dispatch, with receipt and strong rows, by the store as it is and by
+ * the same store with one append to a statement, on any free connection of a pool of twenty.
+ */
+import { Effect, Layer } from "effect"
+import * as Database from "#adapters/postgres/Database.ts"
+import * as PostgresEventStore from "#adapters/postgres/EventStore.ts"
+import { Dispatch, StrongProjections } from "#commands/Dispatch.ts"
+import { OpenInvoice } from "#commands/Invoices.ts"
+import { newId } from "#commands/NewId.ts"
+import { Address } from "#domain/Chain.ts"
+import { toUuid } from "#domain/Id.ts"
+import * as Invoice from "#domain/Invoice.ts"
+import * as Merchant from "#domain/Merchant.ts"
+import * as Wallet from "#domain/Wallet.ts"
+import { addressBook } from "#projections/Directory.ts"
+import { invoiceDetails } from "#projections/InvoiceDetails.ts"
+import { opening } from "../test/support/examples.ts"
+import { type Bench, interleaved, loaded, median, rounded } from "./Bench.ts"
+import { freshServer } from "./database.ts"
+
+const rounds = 5
+const milliseconds = 2000
+const connections = 20
+
+const { openedAt: _, ...example } = opening
+
+/** Opens an invoice, with an address and a receipt of its own. */
+const opener = Effect.gen(function*() {
+  const { dispatch } = yield* Dispatch
+  const tenant = yield* newId(Merchant.aggregate)
+  const wallet = yield* newId(Wallet.aggregate)
+  let opened = 0
+  return Effect.gen(function*() {
+    const id = yield* newId(Invoice.aggregate)
+    const index = opened++
+    const address = Address.make(`0x${toUuid(id).replaceAll("-", "")}${index.toString(16).padStart(8, "0")}`)
+    const asked = { ...example, payTo: { address, wallet, index } }
+    yield* dispatch(OpenInvoice, id, asked, { tenant, actor: "bench", receipt: { key: id, hash: "bench" } })
+  })
+})
+
+const compare = (name: string, callers: number): Bench =>
+  Effect.gen(function*() {
+    const url = yield* freshServer
+    const pool = yield* Layer.build(Database.layerMigrated({ url, maxConnections: connections }))
+    const openerOver = (options: PostgresEventStore.Options) =>
+      Layer.build(Layer.provide(Dispatch.layer, [
+        PostgresEventStore.layerWith(options),
+        Layer.succeed(StrongProjections, [invoiceDetails, addressBook])
+      ])).pipe(
+        Effect.flatMap((context) => Effect.provideContext(opener, context)),
+        Effect.provideContext(pool)
+      )
+    const batched = yield* openerOver(PostgresEventStore.usual)
+    const single = yield* openerOver({ lanes: callers, batch: 1 })
+    const pairs = yield* interleaved(
+      rounds,
+      loaded(callers, milliseconds, batched),
+      loaded(callers, milliseconds, single)
+    )
+    return [{
+      bench: name,
+      value: rounded(median(pairs.map(([a, b]) => a.rate / b.rate))),
+      unit: "× commands a second, batched to one at a time",
+      batchedPerSecond: Math.round(median(pairs.map(([a]) => a.rate))),
+      singlePerSecond: Math.round(median(pairs.map(([, b]) => b.rate))),
+      batchedP95Ms: rounded(median(pairs.map(([a]) => a.p95))),
+      singleP95Ms: rounded(median(pairs.map(([, b]) => b.p95))),
+      callers,
+      connections,
+      rounds
+    }]
+  })
+
+export const benches: Readonly<Record<string, Bench>> = Object.fromEntries(
+  [32, 128].map((callers) => [`dispatch.batched.${callers}`, compare(`dispatch.batched.${callers}`, callers)])
+)
