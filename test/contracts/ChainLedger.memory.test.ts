@@ -1,0 +1,4 @@
+import { memoryLedger } from "../support/ledgers.ts"
+import { chainLedgerContract } from "./ChainLedger.contract.ts"
+
+chainLedgerContract("memory", memoryLedger)

@@ -1,0 +1,4 @@
+import { postgresLedger } from "../support/ledgers.ts"
+import { chainLedgerContract } from "./ChainLedger.contract.ts"
+
+chainLedgerContract("postgres", postgresLedger)
