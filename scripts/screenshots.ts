@@ -42,7 +42,10 @@ const takeAll = Effect.gen(function*() {
           await page.goto(`${origin}/i/${invoiceId}${name.includes("test mode") ? "?method=dev-usdc" : ""}`)
           await page.waitForSelector(".page[data-link]")
           const file = `${name.replaceAll(" ", "-")}.${screen}.${colorScheme}.png`
-          await page.screenshot({ path: path.join(target, file), fullPage: true })
+          // Not Playwright's own full page: that forgets that a phone has no mouse.
+          const height = await page.evaluate(() => document.documentElement.scrollHeight)
+          await page.setViewportSize({ ...viewport, height: Math.max(height, viewport.height) })
+          await page.screenshot({ path: path.join(target, file) })
           await context.close()
         })
       }

@@ -39,6 +39,7 @@ export const makeWorld = (first: Story) => {
   return {
     ports,
     reads: () => reads,
+    now: () => story,
     /** Changes the rows, and tells nobody. */
     silently: (next: Story) => void (story = next),
     becomes: (next: Story) => {

@@ -174,7 +174,11 @@ export const stories: Readonly<Record<string, (now: DateTime.Utc) => Story>> = {
     tell(now).opened(-8).sends(-5, "12.1").confirms(-4).sends(-1, "15.006148", base, 160, 2).confirms(0, base, 160, 2)
       .seen(180),
   overpaid: (now) => tell(now).opened(-3).sends(-1, "32.5").confirms(0).seen(120),
-  "paid late": (now) => tell(now).opened(-25).closes(-5).sends(-3, full).confirms(0).seen(120),
+  // In euro coins: whether another asset may be late depends on what it is worth by now.
+  "paid late": (now) => {
+    const method: Method = { chain: "base", asset: "eurc" }
+    return tell(now).opened(-25, { methods: [method] }).closes(-5).sends(-3, "25", method).confirms(0, method).seen(120)
+  },
   underpaid: (now) => tell(now).opened(-45).sends(-40, "12.1").confirms(-39).closes(-1).seen(900),
   late: (now) => tell(now).opened(-2000).closes(-1900).sends(-3, full).confirms(0).seen(120),
   "wrong asset": (now) =>
