@@ -388,7 +388,7 @@ const conclude = (state: State, facts: ReadonlyArray<Event>, at: DateTime.Utc): 
     events.push(InvoiceOverpaid.make({ excess: excessOf(next, sure), at }))
   }
   if (
-    status === "open" && !next.extended && !next.closed && seen > 0n && next.price.amount !== null &&
+    status === "open" && !next.extended && seen > 0n && next.price.amount !== null &&
     next.expiresAt !== null && next.policy !== null && next.policy.extendSeconds > 0
   ) {
     const expiresAt = DateTime.add(next.expiresAt, { seconds: next.policy.extendSeconds })
