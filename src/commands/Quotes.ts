@@ -52,7 +52,7 @@ const currencies: ReadonlyArray<Currency> = [...Object.keys(fiat) as ReadonlyArr
 
 /**
  * The sources are asked in the background, once per interval for everybody, so that nobody who opens an invoice waits
- * for one of them. A source that fails keeps its last answers until they are stale.
+ * for one of them.
  */
 export class Quotes extends Context.Service<Quotes>()("checkout/commands/Quotes", {
   make: Effect.fnUntraced(function*(settings: Settings) {
@@ -170,14 +170,15 @@ export class Quotes extends Context.Service<Quotes>()("checkout/commands/Quotes"
 
 /** Asks every source again and again; answers with the latest word of each, once all were asked for the first time. */
 const watch = Effect.fnUntraced(function*(sources: ReadonlyArray<RateSourceShape>, settings: Settings) {
-  const said = new Map<string, ReadonlyArray<readonly [Currency, Rates.Answer]>>()
+  /** By source. What a source falls silent on stays until it is stale. */
+  const said = new Map(sources.map(({ name }) => [name, new Map<Currency, Rates.Answer>()]))
   const failing = new Set<string>()
   const asked = yield* Latch.make(false)
   let answers: Rates.Answers = new Map()
 
   const ask = Effect.fnUntraced(function*(source: RateSourceShape) {
     const prices = yield* source.prices(currencies)
-    said.set(source.name, [...prices].map(([currency, price]) => [currency, { source: source.name, ...price }]))
+    for (const [currency, price] of prices) said.get(source.name)?.set(currency, { source: source.name, ...price })
     if (failing.delete(source.name)) yield* Effect.logInfo("a rate source is back", { source: source.name })
   })
 
@@ -198,10 +199,9 @@ const watch = Effect.fnUntraced(function*(sources: ReadonlyArray<RateSourceShape
       Effect.catchTag("RateSourceFailed", lament)
     ), { concurrency: "unbounded", discard: true }).pipe(
       Effect.andThen(Effect.sync(() => {
-        const all = [...said.values()].flat()
         answers = new Map(currencies.map((currency) => [
           currency,
-          all.flatMap(([of, answer]) => of === currency ? [answer] : [])
+          [...said.values()].flatMap((of) => of.get(currency) ?? [])
         ]))
       })),
       Effect.andThen(asked.open)

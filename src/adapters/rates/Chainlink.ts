@@ -1,5 +1,5 @@
 /** Chainlink's price feeds, read from a chain through a node: no account, no key. */
-import { DateTime, Effect } from "effect"
+import { DateTime, Effect, Result } from "effect"
 import { createPublicClient, type Hex, http, parseAbi, type PublicClient } from "viem"
 import { type Address, assets } from "#domain/Chain.ts"
 import { pow10 } from "#domain/Amount.ts"
@@ -30,28 +30,33 @@ const aggregator = parseAbi([
 /** A heartbeat comes in a transaction, which may wait for cheaper gas. */
 const heartbeatGraceSeconds = 1800
 
-/** All feeds of one chain. A feed that has no finished round is left out; one whose node is away fails all. */
+/** All feeds of one chain. One that does not speak is left out; the source has failed when none does. */
 export const source = ({ feeds, name, timeoutMillis = 4000, url }: Options): RateSourceShape => {
   // One HTTP request for all calls of a round. Effect owns retries and time-outs.
   const client = createPublicClient({
     transport: http(url, { batch: { batchSize: 100 }, retryCount: 0, timeout: timeoutMillis })
   })
   const decimals = new Map<Address, number>()
+  const priceOf = (feed: Feed) =>
+    Effect.tryPromise({
+      try: () => read(client, feed, decimals),
+      // A node's message may repeat the URL, and the URL may hold a key.
+      catch: (error) => new RateSourceFailed({ source: name, reason: error instanceof Error ? error.name : "unknown" })
+    }).pipe(
+      Effect.tapError(({ reason }) => Effect.logDebug("a feed does not answer", { currency: feed.currency, reason })),
+      Effect.result
+    )
   return {
     name,
-    prices: (currencies) =>
-      Effect.forEach(feeds.filter(({ currency }) => currencies.includes(currency)), (feed) =>
-        Effect.tryPromise({
-          try: () => read(client, feed, decimals),
-          // A node's message may repeat the URL, and the URL may hold a key.
-          catch: (error) =>
-            new RateSourceFailed({
-              source: name,
-              reason: `${feed.currency}: ${error instanceof Error ? error.name : "unknown"}`
-            })
-        }), { concurrency: "unbounded" }).pipe(
-          Effect.map((prices) => new Map(prices.flatMap((price) => price === null ? [] : [price])))
-        )
+    prices: Effect.fnUntraced(function*(currencies) {
+      const asked = feeds.filter(({ currency }) => currencies.includes(currency))
+      const results = yield* Effect.forEach(asked, priceOf, { concurrency: "unbounded" })
+      const [failed] = results.filter(Result.isFailure)
+      if (failed !== undefined && results.every(Result.isFailure)) return yield* failed.failure
+      return new Map(
+        results.flatMap((result) => Result.isSuccess(result) && result.success !== null ? [result.success] : [])
+      )
+    })
   }
 }
 
