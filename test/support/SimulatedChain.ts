@@ -1,7 +1,7 @@
 /** A chain that forks, forgets and lies on demand, and what is true of it. */
 import { DateTime, Effect } from "effect"
 import { units } from "#domain/Amount.ts"
-import type { Address } from "#domain/Chain.ts"
+import type { Address, ChainId } from "#domain/Chain.ts"
 import type { Header } from "#domain/Headers.ts"
 import { transferIdOf } from "#domain/Observation.ts"
 import {
@@ -12,8 +12,6 @@ import {
   type Movement,
   type ReadError
 } from "#ports/ChainReader.ts"
-
-export const chain = "dev"
 
 export const address = (n: number) => `0x${n.toString(16).padStart(40, "0")}` as Address
 
@@ -46,8 +44,9 @@ interface SimulatedBlock extends Header {
 
 export type SimulatedChain = ReturnType<typeof make>
 
-export const make = () => {
-  let serial = 0
+/** `salt` makes the blocks of one chain others than those of another. */
+export const make = (chain: ChainId = "dev", salt = 0) => {
+  let serial = salt
   let finalized = 0
   let waiting: Array<Included> = []
   let branch: Array<SimulatedBlock> = [blockAfter(null, [], 0)]
@@ -55,6 +54,7 @@ export const make = () => {
   const left: Array<ReadonlyArray<SimulatedBlock>> = []
   let fault: Fault = { kind: "none" }
   let leftBehindOn: ReadonlyArray<SimulatedBlock> = branch
+  let asked = 0
   let meanwhile: { calls: number; happens: () => void } | null = null
 
   const submit = (to: ReadonlyArray<Address>, kind: "coin" | "token", succeeded: boolean) => {
@@ -121,9 +121,12 @@ export const make = () => {
     }
   }
 
+  const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
+
   /** Between any two answers of the node the world may change. */
   const answer = <A>(ask: (seen: ReadonlyArray<SimulatedBlock>) => Effect.Effect<A, ReadError>) =>
     Effect.suspend(() => {
+      asked++
       if (meanwhile !== null && --meanwhile.calls < 0) {
         const { happens } = meanwhile
         meanwhile = null
@@ -175,6 +178,8 @@ export const make = () => {
     },
     head: () => branch.at(-1) ?? genesis,
     finalized: () => finalized,
+    /** Questions put to the node so far. */
+    asked: () => asked,
     /** Ground truth: every transfer that stands on the branch above a height. */
     transfers: (above: number) =>
       branch.slice(above + 1).map(readable).flatMap(({ hash, movements, number }) =>
@@ -189,8 +194,6 @@ export const make = () => {
 }
 
 const payer = address(0xfee)
-const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
-
 const blockAfter = (
   parent: SimulatedBlock | null,
   included: ReadonlyArray<Included>,

@@ -10,6 +10,8 @@ import * as Scanner from "#processes/Scanner.ts"
 import { Probe } from "./ledgers.ts"
 import * as SimulatedChain from "./SimulatedChain.ts"
 
+const chain = "dev"
+
 type Happening =
   | { readonly op: "submit"; readonly to: ReadonlyArray<number>; readonly kind: "coin" | "token"; readonly ok: boolean }
   | { readonly op: "mine" }
@@ -197,7 +199,7 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>) {
   const observations = yield* published
   const live = fold(observations)
   const truth = sim.transfers(base).filter(({ to }) => registered.has(to))
-  const cursor = yield* real.cursor(SimulatedChain.chain)
+  const cursor = yield* real.cursor(chain)
   must(cursor?.halted === null, `it halted: ${cursor?.halted}`)
   must(cursor?.hash === sim.head().hash, `the cursor is at ${cursor?.hash}, the head at ${sim.head().hash}`)
   equal(
@@ -216,7 +218,7 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>) {
 
 /** By the definition of the levels, and not by the code under test. */
 const levelOf = (number: number, tip: number, finalized: number): Level | null => {
-  const { confirmations, finalDepth } = chains[SimulatedChain.chain]
+  const { confirmations, finalDepth } = chains[chain]
   if (number <= Math.max(finalized, tip - finalDepth)) return "final"
   if (tip - number + 1 >= confirmations.default) return "default"
   return tip - number + 1 >= confirmations.small ? "small" : null
