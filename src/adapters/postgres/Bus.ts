@@ -85,16 +85,25 @@ export const layer = ({ handlers = 8, leaseSeconds = 10 }: Options = {}) =>
                and not exists (select from ${Feed.table(sql, topic, sql`${place}, array[c.shard]`)})`
         }
 
-        /** Which shards have something new, and as of when; without looking if nobody wrote anything since `seen`. */
-        const look = Effect.fnUntraced(function*(shards: ReadonlyArray<number>, seen: string) {
-          const place = sql`c.prev, pg_current_snapshot(), c.tx, c.position, 1, array[c.shard]`
+        /**
+         * Which shards have something new, and as of when. Of those where nothing was left at `seen`, only what came
+         * since is read, and nothing at all if nobody wrote since.
+         */
+        const look = Effect.fnUntraced(function*(
+          { seen, sure, unsure }: Record<"sure" | "unsure", ReadonlyArray<number>> & { readonly seen: string }
+        ) {
+          const since = sql`${seen}::pg_snapshot, pg_current_snapshot(), 0, 0, null, ${sure}::smallint[]`
+          const left = sql`c.prev, pg_current_snapshot(), c.tx, c.position, 1, array[c.shard]`
           const rows = yield* sql<{ now: string; ready: ReadonlyArray<number> }>`
             select pg_current_snapshot()::text as now,
-                   case when pg_current_snapshot()::text = ${seen} then '{}'::smallint[] else array(
-                     select c.shard from es.consumers c
-                      where ${ours} and c.shard = any(${shards}::smallint[])
-                        and (c.cur is not null or exists (select from ${Feed.table(sql, topic, place)}))) end as ready`
-          return rows[0] ?? { now: "", ready: [] }
+                   case when ${sure.length} = 0 or pg_current_snapshot()::text = ${seen} then '{}'
+                        else array(select distinct shard from ${Feed.table(sql, topic, since)}) end
+                   || array(select c.shard from es.consumers c
+                             where ${ours} and c.shard = any(${unsure}::smallint[])
+                               and (c.cur is not null or exists (select from ${
+            Feed.table(sql, topic, left)
+          }))) as ready`
+          return rows[0] ?? { now: seen, ready: [] }
         })
 
         const partition = (shard: number, epoch: number): Partition => {
@@ -148,33 +157,40 @@ export const layer = ({ handlers = 8, leaseSeconds = 10 }: Options = {}) =>
 
         /** Shard → epoch of its lease. */
         const held = new Map<number, number>()
+        /** Shards where nothing was left at the snapshot `seen`, and that nobody has worked on since. */
+        let sure: ReadonlySet<number> = new Set()
+        let seen = "1:1:"
         const resting = () => [...held.keys()].filter((shard) => !FiberMap.hasUnsafe(workers, shard))
 
         const share = Effect.gen(function*() {
           const fair = yield* fairShare
           const leased = yield* renew(fair)
+          const before = new Map(held)
           for (const shard of resting()) held.delete(shard)
           for (const { epoch, shard } of leased) held.set(shard, epoch)
           const surplus = resting().slice(0, Math.max(0, held.size - fair))
           for (const shard of surplus) held.delete(shard)
+          sure = new Set([...sure].filter((shard) => held.get(shard) === before.get(shard)))
           yield* giveBack(surplus)
           yield* moveAlong(resting())
           if (group.topic !== "domain-events") yield* forget(group.topic)
         })
 
-        let seen = ""
         let renewAt = 0
         const round = Effect.gen(function*() {
           const now = yield* Clock.currentTimeMillis
           if (now >= renewAt) {
             yield* share
-            seen = ""
             renewAt = now + leaseSeconds * 300
           }
           const shards = resting()
-          const found = yield* look(shards, seen)
-          // What came to a shard while it was at work was not looked for.
-          seen = shards.length === held.size ? found.now : ""
+          const found = yield* look({
+            seen,
+            sure: shards.filter((shard) => sure.has(shard)),
+            unsure: shards.filter((shard) => !sure.has(shard))
+          })
+          seen = found.now
+          sure = new Set(shards.filter((shard) => !found.ready.includes(shard)))
           for (const shard of found.ready) {
             const work = workOff(group, patient, partition(shard, held.get(shard) ?? 0))
             yield* FiberMap.run(workers, shard, surviving(work, group.name))

@@ -134,22 +134,36 @@ const besides = [
 /**
  * What a reader gets: the rows that snapshot `cur` sees and snapshot `prev` does not, paged by (tx, position). It never
  * loses a late commit, never waits for a long transaction, and keeps the order of each stream.
+ *
+ * The page begins at one row comparison, because the index is entered by that alone: with a second lower bound beside
+ * it, every call would walk the index from its beginning. And it must not be sorted: the planner, who cannot know how
+ * much lies behind the cursor, would rather fetch and sort all of it.
  */
 const feed = (name: string, table: string, byTopic = false) =>
   `create function es.${name}(${byTopic ? "of_topic text, " : ""}prev pg_snapshot, cur pg_snapshot,
      after_tx bigint, after_position bigint, lim int, shards smallint[] default null)
-   returns setof ${table} language sql stable as $$
-     select * from ${table} e
-      where ${byTopic ? "e.topic = of_topic and " : ""}(e.tx, e.position) > (after_tx, after_position)
-        -- the smallest transaction that finished between prev and cur; '1:1:' is the very beginning, whatever the era
-        and e.tx >= (select case when pg_snapshot_xmax(prev) = '1'::xid8 then 0 else
-              coalesce(min(i::text::bigint), pg_snapshot_xmax(prev)::text::bigint) + es.xid_offset() end
-              from pg_snapshot_xip(prev) i where pg_visible_in_snapshot(i, cur))
-        and e.tx < pg_snapshot_xmax(cur)::text::bigint + es.xid_offset()
+   returns setof ${table} language plpgsql stable
+   set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off as $$
+   declare
+     -- '1:1:' is the very beginning, whatever the era
+     beginning boolean := pg_snapshot_xmax(prev) = '1'::xid8;
+     -- the smallest transaction that finished between prev and cur
+     low bigint := case when beginning then 0 else (
+       select coalesce(min(i::text::bigint), pg_snapshot_xmax(prev)::text::bigint) + es.xid_offset()
+         from pg_snapshot_xip(prev) i where pg_visible_in_snapshot(i, cur)) end;
+     high bigint := pg_snapshot_xmax(cur)::text::bigint + es.xid_offset();
+     from_tx bigint := greatest(after_tx, low - 1);
+     from_position bigint := case when after_tx >= low then after_position else 9223372036854775807 end;
+   begin
+     return query
+     select e.* from ${table} e
+      where ${byTopic ? "e.topic = of_topic and " : ""}(e.tx, e.position) > (from_tx, from_position)
+        and e.tx < high
         and es.visible(e.tx, e.xid, cur)
-        and (pg_snapshot_xmax(prev) = '1'::xid8 or not es.visible(e.tx, e.xid, prev))
+        and (beginning or not es.visible(e.tx, e.xid, prev))
         and (shards is null or e.shard = any (shards))
-      order by e.tx, e.position limit lim $$`
+      order by e.tx, e.position limit lim;
+   end $$`
 
 const readers = [
   feed("feed", "es.events"),
