@@ -110,11 +110,11 @@ const encode = Schema.encodeSync(Notice)
 export const bodyOf = (notice: Notice): string => JSON.stringify(encode(notice))
 
 /**
- * The id of a notice: the event's own UUID, with an ordinal mixed in where one event gives several notices. It goes
+ * The id of a notice: that of the event, with an ordinal mixed in where one event gives several notices. It goes
  * into the UUID's version digit, which is the same in all of the log's ids, so that no two notices can ever meet.
  */
 export const noticeId = (eventId: string, ordinal: number): string => {
-  const digits = eventId.replaceAll("-", "")
+  const digits = Id.toUuid(eventId).replaceAll("-", "")
   const version = (Number.parseInt(digits.charAt(12), 16) ^ (ordinal & 15)).toString(16)
   return Id.fromUuid("evt", digits.slice(0, 12) + version + digits.slice(13))
 }

@@ -1,13 +1,28 @@
 /** What the scanner says of a chain. Messages on `integrations`; consumers act once per (transfer, kind, block hash). */
 import { Schema } from "effect"
 import { BaseUnits } from "./Amount.ts"
-import { Address, AssetId, ChainId, Level } from "./Chain.ts"
+import { Address, AssetId, type Chain, ChainId, chains, Level } from "./Chain.ts"
+import * as Id from "./Id.ts"
 import { Block } from "./Invoice.ts"
 import { Instant } from "./Money.ts"
 
 /** `chain:transaction:position`: the position is the log's inside its transaction, −1 for the coin itself. */
 export const transferIdOf = (chain: ChainId, transaction: string, position: number) =>
   `${chain}:${transaction}:${position}`
+
+/**
+ * The id under which merchants know the payment that a transfer is: the same for ever, and in every process. Of 128
+ * bits, 96 are the transaction's; a hash is random enough that the chain and the position fit beside them.
+ */
+export const paymentIdOf = (transferId: string): string => {
+  const [chain = "", transaction = "", position = "0"] = transferId.split(":")
+  const known = chains[chain as ChainId] as Chain | undefined
+  const hex = (value: number) => (value & 0xffff).toString(16).padStart(4, "0")
+  return Id.fromUuid(
+    "pay",
+    transaction.slice(2, 26).padStart(24, "0") + hex(known?.chainId ?? 0) + hex(Number(position) + 1)
+  )
+}
 
 export const Observation = Schema.TaggedUnion({
   TransferSeen: {

@@ -114,7 +114,6 @@ export const layer = (settings: Settings, { databaseUrl, secretKey }: Place) => 
   const database = Database.layerMigrated({ url: databaseUrl, maxConnections: databasePool })
   const ports = Layer.mergeAll(
     EventStore.layer,
-    Views.layer,
     Bus.layer({ handlers: Math.max(2, Math.floor(databasePool / 2)) }),
     Timers.layer,
     Deliveries.layer,
@@ -126,7 +125,7 @@ export const layer = (settings: Settings, { databaseUrl, secretKey }: Place) => 
     rateSources(settings),
     chainReaders(settings),
     egress(settings)
-  ).pipe(Layer.provideMerge(Derivation.layer), Layer.provideMerge(database))
+  ).pipe(Layer.provideMerge(Layer.merge(Views.layer, Derivation.layer)), Layer.provideMerge(database))
 
   const commands = Layer.mergeAll(Registration.layer, Endpoints.layer, Invoicing.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(

@@ -4,6 +4,7 @@ import { type BaseUnits, format } from "#domain/Amount.ts"
 import type { Block, Event } from "#domain/Invoice.ts"
 import { digitsOf, minorCovering, minorOfValue, type Price } from "#domain/Money.ts"
 import { type InvoiceNotice, noticeId } from "#domain/Notice.ts"
+import { paymentIdOf } from "#domain/Observation.ts"
 
 type Type = InvoiceNotice["type"]
 type Data = InvoiceNotice["data"]
@@ -127,7 +128,7 @@ const dataOf = (row: Standing, payment: PaymentStanding | undefined): Data => {
 }
 
 const paymentOf = (row: PaymentStanding, decimal: (minor: bigint) => string): PaymentPart => ({
-  id: row.transferId,
+  id: paymentIdOf(row.transferId),
   chain: row.chain,
   asset: row.asset,
   amount: format(row.amount, row.decimals),

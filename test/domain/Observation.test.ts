@@ -1,34 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { keyOf, Observation, transferIdOf } from "#domain/Observation.ts"
-import { address, at, hash, sighting } from "../support/examples.ts"
+import * as fc from "fast-check"
+import { ChainId, chains } from "#domain/Chain.ts"
+import { paymentIdOf, transferIdOf } from "#domain/Observation.ts"
 
-const { ChainReorged, TransferOrphaned, TransferSeen } = Observation.cases
-const { detectedAt: _, market: __, ...seen } = sighting()
+const transfer = fc.record({
+  chain: fc.constantFrom(...ChainId.literals),
+  transaction: fc.stringMatching(/^0x[0-9a-f]{64}$/),
+  position: fc.integer({ min: -1, max: 2000 })
+})
 
-describe("an observation", () => {
-  it("of a transfer keeps its place among those of the same address", () => {
-    const to = address("aa")
-    const orphaned = TransferOrphaned.make({
-      chain: "base",
-      transferId: seen.transferId,
-      to,
-      blockHash: hash("b0"),
-      wasConfirmed: false,
-      at: at("10:06")
-    })
-    assert.strictEqual(keyOf(TransferSeen.make({ ...seen, to })), `base:${to}`)
-    assert.strictEqual(keyOf(orphaned), `base:${to}`)
+describe("a payment's id", () => {
+  it("is the same for the same transfer, and another for every other one of its transaction", () =>
+    fc.assert(fc.property(transfer, fc.integer({ min: -1, max: 2000 }), ({ chain, position, transaction }, other) => {
+      const id = paymentIdOf(transferIdOf(chain, transaction, position))
+      assert.match(id, /^pay_[0-7][0-9a-hjkmnp-tv-z]{25}$/)
+      assert.strictEqual(id === paymentIdOf(transferIdOf(chain, transaction, other)), position === other)
+    })))
+
+  it("differs between chains that carry the same transaction", () => {
+    const ids = ChainId.literals.map((chain) => paymentIdOf(transferIdOf(chain, `0x${"a1".repeat(32)}`, 0)))
+    assert.strictEqual(new Set(ids).size, Object.keys(chains).length)
   })
-
-  it("of a chain keeps its place among those of the chain", () =>
-    assert.strictEqual(
-      keyOf(ChainReorged.make({ chain: "base", depth: 1, fromHash: hash("b0"), toHash: hash("b1"), at: at("10:06") })),
-      "base"
-    ))
-
-  it("decision 13: tells two transfers of one transaction apart, and those of other chains", () =>
-    assert.deepStrictEqual(
-      [transferIdOf("base", "0xa1", 0), transferIdOf("base", "0xa1", -1), transferIdOf("polygon", "0xa1", 0)],
-      ["base:0xa1:0", "base:0xa1:-1", "polygon:0xa1:0"]
-    ))
 })

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import * as Invoice from "#domain/Invoice.ts"
+import * as Id from "#domain/Id.ts"
 import { bodyOf, Notice, noticeId, NoticeType } from "#domain/Notice.ts"
 import { invoiceDetails } from "#projections/InvoiceDetails.ts"
 import { noticesOf } from "#reactions/MerchantNotices.ts"
@@ -35,7 +36,7 @@ import {
 } from "../support/examples.ts"
 import { projected } from "../support/specification.ts"
 
-const eventId = "2f1c7a4e-9d3b-4c55-8a70-6b1e0d9f4c21"
+const eventId = Id.fromUuid("evt", "2f1c7a4e-9d3b-4c55-8a70-6b1e0d9f4c21")
 
 /** What the last of these events gives rise to. */
 const told = (...events: ReadonlyArray<Invoice.Event>) => {

@@ -1,16 +1,16 @@
 /** An invoice as the API shows it: the one place where a row becomes what integrators read. */
 import { Context, Schema } from "effect"
-import { createHash } from "node:crypto"
 import { getAddress } from "viem"
 import { format, formatShort } from "#domain/Amount.ts"
 import { AssetId, ChainId, depthOf, Mode } from "#domain/Chain.ts"
+import { paymentIdOf } from "#domain/Observation.ts"
 import * as Id from "#domain/Id.ts"
 import { Attention, InvoiceId, remaining, Status } from "#domain/Invoice.ts"
 import {
   type Currency,
   digitsOf,
-  fiat,
   type Fiat,
+  fiat,
   Instant,
   isFiat,
   minorCovering,
@@ -185,7 +185,7 @@ const paymentOf = (
 ): typeof PaymentResource.Type => {
   const required = depthOf(payment.chain, level)
   return {
-    id: paymentId(payment.transferId),
+    id: paymentIdOf(payment.transferId),
     chain: payment.chain,
     asset: payment.asset,
     amount: chainMoneyOf(payment.amount, payment),
@@ -201,7 +201,3 @@ const paymentOf = (
     late: payment.late
   }
 }
-
-/** The same transfer has the same id for ever, and in every process. */
-export const paymentId = (transferId: string): string =>
-  Id.fromUuid("pay", createHash("sha256").update(transferId).digest("hex").slice(0, 32))
