@@ -1,3 +1,4 @@
+/** Stored events of any past version become events of today, or are not read at all. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as History from "#commands/History.ts"

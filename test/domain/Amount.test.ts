@@ -1,3 +1,4 @@
+/** Exact amounts: what may be written as one, and arithmetic that loses nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import * as fc from "fast-check"

@@ -1,3 +1,4 @@
+/** What may be asked of an API key. */
 import { describe, it } from "@effect/vitest"
 import * as ApiKey from "#domain/ApiKey.ts"
 import { at, keyIssued, keyRevoked } from "../support/examples.ts"

@@ -1,3 +1,4 @@
+/** What may be asked of a merchant. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import * as Merchant from "#domain/Merchant.ts"
@@ -19,7 +20,7 @@ describe("a merchant", () => {
       .emits())
 
   it("is branded by a colour, and by nothing that could be anything else on a page", () => {
-    const accepts = (accent: string) => Result.isSuccess(Schema.decodeUnknownResult(Merchant.Branding)({ accent }))
+    const accepts = (accent: string) => Result.isSuccess(Schema.decodeResult(Merchant.Branding)({ accent }))
     assert.deepStrictEqual(
       ["#1f6feb", "#1F6FEB", "#fff", "red", "#1f6feb;}body{", "url(x)", ""].map(accepts),
       [true, false, false, false, false, false, false]

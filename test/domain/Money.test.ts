@@ -1,3 +1,4 @@
+/** Prices, rates and quotes: what is due covers the price, and what arrived is never worth more than it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import * as fc from "fast-check"

@@ -1,3 +1,4 @@
+/** A wallet takes an account xpub, and neither takes nor repeats a secret. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"

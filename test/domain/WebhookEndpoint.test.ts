@@ -1,3 +1,4 @@
+/** What may be asked of a webhook endpoint. */
 import { describe, it } from "@effect/vitest"
 import * as Endpoint from "#domain/WebhookEndpoint.ts"
 import {

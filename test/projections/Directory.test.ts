@@ -1,3 +1,4 @@
+/** The rows by which merchants, wallets, keys, endpoints and addresses are found. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import type * as Endpoint from "#domain/WebhookEndpoint.ts"

@@ -1,3 +1,4 @@
+/** What an invoice's row shows after each event. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { zero } from "#domain/Amount.ts"
