@@ -140,12 +140,12 @@ export class Invoicing extends Context.Service<Invoicing>()("checkout/commands/I
       })
       return yield* attempt.pipe(
         Effect.retry({ while: ({ _tag }) => _tag === "NotUnique", times: addressesTried - 1 }),
-        // So many used addresses in a row mean that a process sleeps for longer than its leases last.
-        Effect.catchTag(
-          "NotUnique",
-          () => Effect.fail(new StoreUnavailable({ reason: "addresses were used twice", retryAfterSeconds: 1 }))
-        ),
-        Effect.catchTag("WalletUnknown", () => Effect.fail(new WalletMissing({ mode })))
+        Effect.catchTags({
+          // So many used addresses in a row mean that a process sleeps for longer than its leases last.
+          NotUnique: () =>
+            Effect.fail(new StoreUnavailable({ reason: "addresses were used twice", retryAfterSeconds: 1 })),
+          WalletUnknown: () => Effect.fail(new WalletMissing({ mode }))
+        })
       )
     })
 
@@ -189,9 +189,7 @@ export class Invoicing extends Context.Service<Invoicing>()("checkout/commands/I
           // What cannot be had now may have been had by the same request before.
           Effect.catchTag(
             ["NoWayToPay", "MethodNotAccepted", "WalletMissing", "MerchantNotFound"],
-            (refusal) =>
-              Effect.flatMap(answered(OpenInvoice, behalf), (before) =>
-                before === null ? Effect.fail(refusal) : Effect.succeed(before))
+            (refusal) => Effect.filterOrFail(answered(OpenInvoice, behalf), (before) => before !== null, () => refusal)
           )
         )
       )

@@ -59,7 +59,7 @@ export class Quotes extends Context.Service<Quotes>()("checkout/commands/Quotes"
     const sources = yield* RateSources
     // Who configures a single source has decided to believe it.
     const rules: Rates.Rules = { ...settings, quorum: Math.min(settings.quorum, sources.length) }
-    const known = yield* watch(sources, settings)
+    const { latest: known } = yield* watch(sources, settings)
 
     // Worked out once a second at the most: a thousand invoices a second ask for the same few.
     const workedOut = new Map<string, WorkedOut>()
@@ -209,5 +209,5 @@ const watch = Effect.fnUntraced(function*(sources: ReadonlyArray<RateSourceShape
 
   const rounds = Effect.repeat(round, Schedule.spaced(`${settings.refreshSeconds} seconds`))
   yield* Effect.forkScoped(Effect.tapCause(rounds, (cause) => Effect.logError("rates are no longer watched", cause)))
-  return Effect.map(asked.await, () => answers)
+  return { latest: Effect.map(asked.await, () => answers) }
 })

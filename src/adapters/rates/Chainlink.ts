@@ -24,6 +24,7 @@ export interface Options {
 
 const aggregator = parseAbi([
   "function decimals() view returns (uint8)",
+  "function description() view returns (string)",
   "function latestRoundData() view returns (uint80, int256, uint256, uint256, uint80)"
 ])
 
@@ -37,13 +38,22 @@ export const source = ({ feeds, name, timeoutMillis = 4000, url }: Options): Rat
     transport: http(url, { batch: { batchSize: 100 }, retryCount: 0, timeout: timeoutMillis })
   })
   const decimals = new Map<Address, number>()
+  const silent = new Set<Address>()
+  // Said once per outage: this runs twice a minute.
+  const lament = ({ address, currency }: Feed, reason: string) =>
+    Effect.suspend(() => {
+      if (silent.has(address)) return Effect.void
+      silent.add(address)
+      return Effect.logWarning("a price feed does not answer", { source: name, currency, reason })
+    })
   const priceOf = (feed: Feed) =>
     Effect.tryPromise({
       try: () => read(client, feed, decimals),
       // A node's message may repeat the URL, and the URL may hold a key.
       catch: (error) => new RateSourceFailed({ source: name, reason: error instanceof Error ? error.name : "unknown" })
     }).pipe(
-      Effect.tapError(({ reason }) => Effect.logDebug("a feed does not answer", { currency: feed.currency, reason })),
+      Effect.tap(() => Effect.sync(() => silent.delete(feed.address))),
+      Effect.tapError(({ reason }) => lament(feed, reason)),
       Effect.result
     )
   return {
@@ -67,7 +77,7 @@ const read = async (
 ): Promise<readonly [Currency, DollarPrice] | null> => {
   const call = { address: address as Hex, abi: aggregator }
   const [places, [round, answer, startedAt, updatedAt, answeredIn]] = await Promise.all([
-    decimals.get(address) ?? client.readContract({ ...call, functionName: "decimals" }),
+    decimals.get(address) ?? introduced(client, address, currency),
     client.readContract({ ...call, functionName: "latestRoundData" })
   ])
   decimals.set(address, places)
@@ -80,6 +90,22 @@ const read = async (
     takenAt: DateTime.makeUnsafe(Number(updatedAt) * 1000),
     validSeconds: heartbeatSeconds + heartbeatGraceSeconds
   }]
+}
+
+/** The feed's decimals, once it has said that it is about this currency: a mistaken address would price everything. */
+const introduced = async (client: PublicClient, address: Address, currency: Currency): Promise<number> => {
+  const call = { address: address as Hex, abi: aggregator }
+  const [places, about] = await Promise.all([
+    client.readContract({ ...call, functionName: "decimals" }),
+    client.readContract({ ...call, functionName: "description" })
+  ])
+  const expected = `${isFiat(currency) ? currency : assets[currency].symbol} / USD`
+  if (about !== expected) throw new AnotherFeed(expected)
+  return places
+}
+
+class AnotherFeed extends Error {
+  override readonly name = "AnotherFeed"
 }
 
 const heartbeatOf = (currency: Currency): number => isFiat(currency) || assets[currency].peg !== null ? 86_400 : 3600

@@ -26,14 +26,16 @@ const say = (client: Client, feed: Hex, answer: bigint, updatedAt = 0n) =>
     await client.waitForTransactionReceipt({ hash })
   })
 
-/** A feed that answers «8» to decimals(), and its first five words of storage to anything else. */
-const rawFeed =
-  "0x5f3560e01c63313ce56714602e575f545f5260015460205260025460405260035460605260045460805260a05ff35b60085f5260205ff3"
+/** Answers «8» to decimals(), «ETH / USD» to description(), and its first five words of storage to anything else. */
+const rawFeed = "0x5f3560e01c8063313ce56714603857637284e4161460415"
+  + "7" + "5f545f52" + "600154602052" + "600254604052" + "600354606052" + "600454608052" + "60a05ff3"
+  + "5b60085f5260205ff3"
+  + "5b60205f52600960205268455448202f20555344" + "60b81b60405260605ff3"
 
 /** The latest round as the chain would show it: round, answer, startedAt, updatedAt, answeredInRound. */
 const rounds = (client: Client, feed: Hex, words: ReadonlyArray<bigint>) =>
   Effect.promise(async () => {
-    await client.setCode({ address: feed, bytecode: rawFeed })
+    await client.setCode({ address: feed, bytecode: rawFeed as Hex })
     for (const [slot, word] of words.entries()) {
       await client.setStorageAt({
         address: feed,
@@ -118,15 +120,19 @@ describe("a Chainlink feed", () => {
       }
     }))
 
-  it.live("that is no contract is left out, and the others speak", () =>
+  it.live("that is no contract, or about something else, is left out, and the others speak", () =>
     Effect.gen(function*() {
       const { contracts, url } = yield* furnished
       const source = Chainlink.source({
         name: "chainlink:dev",
         url,
-        feeds: [{ currency: "EUR", address: address("00") }, { currency: "eth", address: contracts.ethUsd }]
+        feeds: [
+          { currency: "EUR", address: address("00") },
+          { currency: "GBP", address: contracts.eurUsd },
+          { currency: "eth", address: contracts.ethUsd }
+        ]
       })
-      assert.deepStrictEqual([...(yield* source.prices(["eth", "EUR"])).keys()], ["eth"])
+      assert.deepStrictEqual([...(yield* source.prices(["eth", "EUR", "GBP"])).keys()], ["eth"])
     }))
 
   it.live("whose node is away fails, without naming the node's URL", () =>
