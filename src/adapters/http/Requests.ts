@@ -5,16 +5,16 @@ import { fromUuid } from "#domain/Id.ts"
 import { Limits } from "./Limits.ts"
 import { problem, Problem, RequestId, respond } from "./Problem.ts"
 
-/** Which methods a path knows, for the answers to OPTIONS and to a method it does not know. */
-class KnownRoutes extends Context.Service<KnownRoutes, FindMyWay.Router<true>>()("checkout/http/KnownRoutes") {}
+/** The routes by their patterns: which methods a path knows, and under which name its times are counted. */
+class KnownRoutes extends Context.Service<KnownRoutes, FindMyWay.Router<string>>()("checkout/http/KnownRoutes") {}
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 /** A router that remembers what was added to it. */
 export const layerRouter = Layer.effectContext(
   Effect.map(HttpRouter.HttpRouter, (router) => {
-    const known = FindMyWay.make<true>()
-    const note = (method: string, path: HttpRouter.PathInput) => known.on(method === "*" ? methods : method, path, true)
+    const known = FindMyWay.make<string>()
+    const note = (method: string, path: HttpRouter.PathInput) => known.on(method === "*" ? methods : method, path, path)
     const noting: HttpRouter.HttpRouter = {
       ...router,
       add: (method, path, handler, options) => {
@@ -73,7 +73,7 @@ const networkOf = (address: string): string =>
 const answerTo = (
   cause: Cause.Cause<unknown>,
   request: HttpServerRequest.HttpServerRequest,
-  known: FindMyWay.Router<true>
+  known: FindMyWay.Router<string>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown> =>
   Effect.gen(function*() {
     if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
@@ -95,9 +95,9 @@ const answerTo = (
 
 const unrouted = Effect.fnUntraced(function*(
   request: HttpServerRequest.HttpServerRequest,
-  known: FindMyWay.Router<true>
+  known: FindMyWay.Router<string>
 ) {
-  const has = methods.filter((method) => known.has(method, request.url))
+  const has = methods.filter((method) => known.find(method, request.url) !== undefined)
   if (has.length === 0) return respond(yield* problem("not_found", { detail: "Nothing is served at this path." }))
   const allow = [...has, ...has.includes("GET") ? ["HEAD"] : [], "OPTIONS"].join(", ")
   return request.method === "OPTIONS"
@@ -115,14 +115,15 @@ const measured = Effect.fnUntraced(function*(
   { status }: HttpServerResponse.HttpServerResponse,
   took: number,
   requestId: string,
-  known: FindMyWay.Router<true>
+  known: FindMyWay.Router<string>
 ) {
-  // By the first part of the path, never the whole: what callers make up must not become series.
-  const route = known.has(request.method, request.url) ? pathOf(request).split("/").slice(0, 3).join("/") : "none"
+  // By the route's pattern, never by the path: what callers make up must not become series.
+  const route = known.find(request.method === "HEAD" ? "GET" : request.method, request.url)?.handler ?? "none"
   const labels = { route, method: request.method, status_class: `${Math.floor(status / 100)}xx` }
   yield* Metric.update(Metric.withAttributes(seconds, labels), took)
   const waited = request.url.includes("wait=")
-  if (status >= 500 || (took > slowSeconds && !waited)) {
+  // What is our fault was logged with its cause.
+  if (status > 500 || (took > slowSeconds && !waited)) {
     yield* Effect.logInfo("request").pipe(
       Effect.annotateLogs({ method: request.method, path: pathOf(request), status, took, requestId })
     )

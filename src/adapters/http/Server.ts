@@ -30,6 +30,8 @@ export interface Settings {
   readonly trustedProxies?: ReadonlyArray<IpNetwork.IpNetwork>
   /** How long requests under way may take after the end has begun. */
   readonly drainSeconds?: number
+  /** How long a caller may take to send the head of a request, and the whole of it. */
+  readonly patienceSeconds?: { readonly head: number; readonly whole: number }
 }
 
 const handlers = Layer.mergeAll(
@@ -51,7 +53,15 @@ const routes = Layer.mergeAll(HttpApiBuilder.layer(Api), DocsHttp.layer).pipe(
  * which is opened when the end begins, so that streams and sockets let go.
  */
 export const layer = <A, E, R>(
-  { drainSeconds = 20, host, limits = {}, port, publicUrl, trustedProxies = [] }: Settings,
+  {
+    drainSeconds = 20,
+    host,
+    limits = {},
+    patienceSeconds: patience = { head: 10, whole: 20 },
+    port,
+    publicUrl,
+    trustedProxies = []
+  }: Settings,
   further: Layer.Layer<A, E, R>
 ) => {
   const served = Layer.mergeAll(routes, further, Requests.layer).pipe(
@@ -66,17 +76,19 @@ export const layer = <A, E, R>(
   }).pipe(
     Layer.provide(RateLimiter.layer),
     Layer.provide(RateLimiter.layerStoreMemory),
-    Layer.provideMerge(NodeHttpServer.layer(node, { host, port, gracefulShutdownTimeout: `${drainSeconds} seconds` }))
+    Layer.provideMerge(
+      NodeHttpServer.layer(() => node(patience), { host, port, gracefulShutdownTimeout: `${drainSeconds} seconds` })
+    )
   )
   return Layer.provideMerge(Shutdown.trigger, server)
 }
 
 /** Who sends a request drop by drop is cut off; who is done may come back on the same connection. */
-const node = () =>
+const node = ({ head, whole }: NonNullable<Settings["patienceSeconds"]>) =>
   createServer({
-    headersTimeout: 10_000,
-    requestTimeout: 20_000,
-    connectionsCheckingInterval: 2000,
+    headersTimeout: head * 1000,
+    requestTimeout: whole * 1000,
+    connectionsCheckingInterval: 500,
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16 * 1024
   })
