@@ -107,6 +107,7 @@ describe.skipIf(browser === null)("the page in a browser", () => {
         await page.evaluate(() => void Object.assign(window, { same: true }))
         await page.getByRole("link", { name: /EURC on Base/ }).click()
         await headline(page, "Send exactly 25 EURC on Base")
+        assert.strictEqual(await page.evaluate(() => document.activeElement?.tagName), "MAIN")
         await page.getByRole("link", { name: "Wallet link" }).click()
         await page.getByRole("img", { name: "payment link" }).waitFor()
       })

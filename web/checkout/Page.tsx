@@ -51,7 +51,10 @@ export const Page = (props: PageProps) => {
   const go = (search: Record<string, string>) => {
     const query = new URLSearchParams({ ...(picked !== null && { method: picked }), code, ...search })
     history.replaceState(null, "", `?${query}`)
-    if (search["method"] !== undefined) pick(search["method"])
+    if (search["method"] !== undefined) {
+      moved.current = true
+      pick(search["method"])
+    }
     if (search["code"] !== undefined) setCode(search["code"] === "link" ? "link" : "address")
   }
   const check = () => {
@@ -59,6 +62,14 @@ export const Page = (props: PageProps) => {
     if (wrong) setTampered(true)
     return !wrong
   }
+
+  // Who picked by keyboard goes on from the new content, not from the top.
+  const main = useRef<HTMLElement>(null)
+  const moved = useRef(false)
+  useEffect(() => {
+    if (moved.current) main.current?.focus({ preventScroll: true })
+    moved.current = false
+  }, [picked])
 
   // What was there from the start is not animated: only changes are.
   const first = useRef(true)
@@ -68,7 +79,7 @@ export const Page = (props: PageProps) => {
   return (
     <div class="page" data-link={link?.kind} data-state={snapshot.state}>
       <Summary snapshot={snapshot} />
-      <main id="main">
+      <main ref={main} tabIndex={-1}>
         <div class={pane.enter ? "pane enter" : "pane"} key={`${phase} ${snapshot.state} ${selected?.id}`}>
           {tampered
             ? <Warning />

@@ -40,7 +40,7 @@ export const Send = ({ allowed, clock, code, demo, method, onGo, snapshot }: Pro
         {!partial && <span class="network">{` ${en.onNetwork(method.chainName)}`}</span>}
       </h1>
       {partial && <Progress snapshot={snapshot} />}
-      {partial && <p class="lead">{en.partialLead}</p>}
+      {partial && remaining !== null && <p class="lead">{en.partialLead(remaining, symbol, method.chainName)}</p>}
       {methods.length > 1 && (
         <p class="change">
           <Go search={{ method: "choose" }} onGo={onGo}>{en.change}</Go>
@@ -181,12 +181,17 @@ const Progress = ({ snapshot: { price, received } }: { readonly snapshot: Snapsh
   <progress max={Number(price.amount)} value={Number(received)} aria-label={en.received} />
 )
 
+const demoPatienceMs = 15_000
+
 const DemoPay = ({ method, snapshot }: Pick<Props, "method" | "snapshot">) => {
   const [sent, setSent] = useState<string | null>(null)
-  // Whatever comes of it shows as a new revision.
+  // Whatever comes of it shows as a new revision; if nothing does, one may try again.
   useEffect(() => {
-    if (sent !== null && sent !== snapshot.revision) setSent(null)
-  }, [snapshot.revision])
+    if (sent === null) return
+    if (sent !== snapshot.revision) return setSent(null)
+    const timer = setTimeout(() => setSent(null), demoPatienceMs)
+    return () => clearTimeout(timer)
+  }, [sent, snapshot.revision])
   const action = `/demo/pay/${snapshot.id}?method=${method.id}`
   return (
     <form

@@ -1,5 +1,5 @@
 /** An invoice as it changes: over WebSocket, as server-sent events, or to be asked for. All three say the same. */
-import { Clock, DateTime, Effect, Option, Queue, Stream } from "effect"
+import { Clock, DateTime, type Duration, Effect, Option, Queue, Stream } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
 import { Changes } from "#ports/Changes.ts"
@@ -19,13 +19,14 @@ export interface LiveOptions {
   readonly perAddress?: number
   /** Streams in all. */
   readonly total?: number
+  /** How long a WebSocket may take to say that it has read a frame. */
+  readonly answerWithin?: Duration.Input
 }
 
 /** A lost announcement is healed within this time. */
 const pollEvery = "4 seconds"
 /** Proxies cut what is silent for a minute; the page gives up after three of these. */
 const aliveEveryMs = 15_000
-const answerWithin = "20 seconds"
 /** The only thing a client ever says: that it has read the frame. */
 const ok = "ok"
 
@@ -86,16 +87,18 @@ export const make = Effect.fnUntraced(function*(snapshots: Snapshots, options: L
     const close = (code: number, reason: string) => writer.write(new Socket.CloseEvent(code, reason))
     let unanswered = 0
 
-    // Writing to a socket never waits, so the next frame waits for the client's word that it has the last one.
+    // Writing to a socket never waits, so the next frame waits for the client's word that it has read the last one.
     const outbound = frames(id, param(request, "since")).pipe(
-      Stream.runForEach((frame) =>
+      Stream.runForEachWhile((frame) =>
         Effect.gen(function*() {
           unanswered++
           yield* writer.write(JSON.stringify(frame))
-          yield* Queue.take(answers)
+          const answered = yield* Effect.timeoutOption(Queue.take(answers), options.answerWithin ?? "20 seconds")
+          return Option.isSome(answered)
         })
       ),
-      Effect.timeoutOrElse({ duration: "1 day", orElse: () => close(1012, "again, please") })
+      // Silently gone: a cable pulled, a phone asleep.
+      Effect.andThen(close(1001, "no answer"))
     )
     const inbound = Effect.gen(function*() {
       for (;;) {
@@ -106,16 +109,8 @@ export const make = Effect.fnUntraced(function*(snapshots: Snapshots, options: L
         }
       }
     })
-    /** A peer that has silently gone never answers. */
-    const silence = Effect.gen(function*() {
-      for (;;) {
-        const before = unanswered
-        yield* Effect.sleep(answerWithin)
-        if (before > 0 && unanswered >= before && unanswered > 0) return yield* close(1001, "no answer")
-      }
-    })
     const restart = Effect.andThen(closing.await, close(1012, "restarting"))
-    yield* Effect.raceAllFirst([inbound, outbound, silence, restart]).pipe(
+    yield* Effect.raceAllFirst([inbound, outbound, restart]).pipe(
       // Every way a socket ends is an error to it, and none to us.
       Effect.catchTag("SocketError", () => Effect.void)
     )

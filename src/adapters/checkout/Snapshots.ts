@@ -4,7 +4,7 @@
  * This is why the address on the page can be believed: it is never cached, passed through a browser or taken from a
  * link. The page itself compares what it shows with every snapshot it gets (`web/checkout/guard.ts`).
  */
-import { Cache, DateTime, Effect, Schema } from "effect"
+import { Cache, DateTime, Effect, Exit, Schema } from "effect"
 import { encode as encodeQr } from "uqr"
 import { getAddress } from "viem"
 import { InvoiceId } from "#domain/Invoice.ts"
@@ -41,10 +41,9 @@ export const make: Effect.Effect<Snapshots, never, Views | ChainLedger> = Effect
   const views = yield* Views
   const ledger = yield* ChainLedger
   // A merchant's name and colour are not worth a query for each viewer and tick.
-  const merchant = yield* Cache.make({
+  const merchant = yield* Cache.makeWith((id: string) => views.get(merchants, id), {
     capacity: 1000,
-    timeToLive: "1 minute",
-    lookup: (id: string) => views.get(merchants, id)
+    timeToLive: (found) => Exit.isSuccess(found) && found.value !== null ? "1 minute" : 0
   })
   const current = Effect.fn("Checkout.snapshot")(function*(id: string) {
     if (!isInvoiceId(id)) return null

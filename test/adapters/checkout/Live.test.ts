@@ -98,6 +98,14 @@ describe("the invoice's WebSocket", () => {
       assert.isAtMost(heard.length, 3)
     }))
 
+  it.live("gives up a client that has silently gone", () =>
+    Effect.gen(function*() {
+      const { live } = yield* start("waiting", { answerWithin: "100 millis" })
+      const [present, gone] = [yield* socket(live), yield* socket(live, { answers: false })]
+      yield* until("the close", () => gone.closed !== null)
+      assert.deepStrictEqual([gone.closed, present.closed, present.heard.length], [1001, null, 1])
+    }))
+
   it.live("closes on whoever says anything but what it is asked", () =>
     Effect.gen(function*() {
       const { live } = yield* start("waiting")

@@ -134,16 +134,28 @@ describe("what is not there", () => {
       }))
   }
 
-  it.live("asks for patience while the database is away", () =>
+  it.live("asks for patience while the database is away, and shows the page once it is back", () =>
     Effect.gen(function*() {
       const world = makeWorld(stories["paid"]!(yield* DateTime.now))
-      const away = Layer.mock(Views, {
-        get: () => Effect.fail(new StoreUnavailable({ reason: "away", retryAfterSeconds: 3 }))
-      })
-      const origin = yield* serve({ ...world, ports: Layer.merge(world.ports, away) })
+      let away = true
+      const ports = Layer.effect(
+        Views,
+        Effect.map(Views, ({ get, list }) => ({
+          list,
+          get: (view, key) =>
+            Effect.suspend(() =>
+              away && view.name === "merchants"
+                ? Effect.fail(new StoreUnavailable({ reason: "away", retryAfterSeconds: 3 }))
+                : get(view, key)
+            )
+        } satisfies Views["Service"]))
+      )
+      const origin = yield* serve({ ...world, ports: Layer.provideMerge(ports, world.ports) })
       const { headers, html, status } = yield* get(`${origin}/i/${invoiceId}`)
       assert.deepStrictEqual([status, headers.get("retry-after")], [503, "3"])
       assert.include(textOf(html), "Money already sent is safe")
+      away = false
+      assert.strictEqual((yield* get(`${origin}/i/${invoiceId}`)).status, 200)
     }))
 })
 

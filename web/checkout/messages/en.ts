@@ -35,6 +35,9 @@ const short = (amount: string): string =>
       new Intl.NumberFormat("en", { maximumSignificantDigits: 6, useGrouping: false }).format(amount as `${number}`)
     }`
 
+/** An amount stays on one line with its unit, unless it would fill the line by itself. */
+const together = (amount: string, symbol: string) => amount + (amount.length <= 12 ? "\u00a0" : " ") + symbol
+
 const two = (n: number) => String(n).padStart(2, "0")
 
 export const en = {
@@ -81,10 +84,11 @@ export const en = {
   change: "Pay with another coin or network",
 
   waiting: "Waiting for your payment",
-  send: (amount: string, symbol: string) => `Send exactly ${amount} ${symbol}`,
+  send: (amount: string, symbol: string) => `Send exactly ${together(amount, symbol)}`,
   sendAny: (symbol: string) => `Send any amount of ${symbol}`,
   partial: (received: string, left: string) => `${received} received, ${left} to go`,
-  partialLead: "Nothing is lost. Send the rest to the same address, and the payment is complete.",
+  partialLead: (amount: string, symbol: string, network: string) =>
+    `Nothing is lost. Send the remaining ${amount} ${symbol} on ${network} to the same address, and all is paid.`,
   partialAsk: (merchant: string) => `You would rather have it back? ${merchant} can return it.`,
   scanAddress: "Address",
   scanLink: "Wallet link",
