@@ -1,4 +1,5 @@
 /** What may be asked of a merchant's own records: the merchant, its wallets, keys and endpoints. */
+import { Result } from "effect"
 import * as ApiKey from "#domain/ApiKey.ts"
 import * as Merchant from "#domain/Merchant.ts"
 import * as Wallet from "#domain/Wallet.ts"
@@ -71,4 +72,11 @@ export const DeleteEndpoint = Command.make("DeleteEndpoint", {
   aggregate: Endpoint.aggregate,
   asks: {},
   decide: (_, { now }) => Endpoint.remove({ deletedAt: now })
+})
+
+/** Changes nothing: keeps the receipt of something that was done to an endpoint's deliveries, outside of its stream. */
+export const KeepReceipt = Command.make("KeepReceipt", {
+  aggregate: Endpoint.aggregate,
+  asks: {},
+  decide: () => () => Result.succeed([])
 })
