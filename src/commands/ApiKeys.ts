@@ -23,7 +23,7 @@ export interface Principal {
 }
 
 /** Malformed, unknown, wrong, revoked or expired: which of these is nobody's business. */
-export class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {}) {}
+class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {}) {}
 
 export interface Issue {
   readonly merchantId: MerchantId

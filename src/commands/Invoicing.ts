@@ -57,8 +57,8 @@ export class OutOfBounds extends Schema.TaggedError<OutOfBounds>()("OutOfBounds"
 }) {}
 
 /** Why a way to pay cannot be offered now: its price, or its chain, which is not read, or not up to now. */
-export const Unavailable = Schema.Literals([...Reason.literals, "chain_not_watched", "chain_halted", "chain_behind"])
-export type Unavailable = typeof Unavailable.Type
+const Unavailable = Schema.Literals([...Reason.literals, "chain_not_watched", "chain_halted", "chain_behind"])
+type Unavailable = typeof Unavailable.Type
 
 /** No accepted method works now: try later. With no `reasons`, the merchant accepts nothing in this mode. */
 export class NoWayToPay extends Schema.TaggedError<NoWayToPay>()("NoWayToPay", {

@@ -25,13 +25,13 @@ export const defaults: Settings = {
 }
 
 /** A way to pay that cannot be offered now, and why. */
-export interface LeftOut {
+interface LeftOut {
   readonly method: Method
   readonly reason: Rates.Reason
 }
 
 /** An asset's price in a currency, for showing. */
-export interface Listed {
+interface Listed {
   readonly asset: AssetId
   readonly currency: Currency
   /** A decimal; null while there is none, for the `reason` given. */

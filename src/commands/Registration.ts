@@ -11,7 +11,7 @@ import { newId } from "./NewId.ts"
 
 type Registered = typeof Merchant.Event.cases.MerchantRegistered.Type
 
-export interface NewMerchant {
+interface NewMerchant {
   /** Made if it is not given. A given one makes registering twice change nothing. */
   readonly id?: Merchant.MerchantId
   readonly name: string
@@ -21,7 +21,7 @@ export interface NewMerchant {
   readonly branding: Registered["branding"]
 }
 
-export interface NewWallet {
+interface NewWallet {
   readonly id?: Wallet.WalletId
   readonly mode: Mode
   /** Of the account, as any wallet program exports it. */

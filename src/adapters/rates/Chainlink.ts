@@ -6,7 +6,7 @@ import { pow10 } from "#domain/Amount.ts"
 import { type Currency, isFiat } from "#domain/Money.ts"
 import { type DollarPrice, RateSourceFailed, type RateSourceShape } from "#ports/RateSource.ts"
 
-export interface Feed {
+interface Feed {
   readonly currency: Currency
   /** The proxy that answers for «currency / USD». */
   readonly address: Address
