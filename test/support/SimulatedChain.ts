@@ -138,9 +138,12 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
   const reader: ChainReaderShape = {
     chain,
     verify: answer(() => Effect.void),
-    head: answer((seen) => Effect.succeed(seen.at(-1) ?? genesis)),
+    head: answer((seen) => Effect.succeed(headerOf(seen.at(-1) ?? genesis))),
     headerAt: (number) =>
-      answer((seen) => Effect.succeed(fault.kind === "forgets" && number > 0 ? null : seen[number] ?? null)),
+      answer((seen) => {
+        const block = fault.kind === "forgets" && number > 0 ? undefined : seen[number]
+        return Effect.succeed(block === undefined ? null : headerOf(block))
+      }),
     block: (hash) =>
       answer((seen) => {
         const block = seen.find((block) => block.hash === hash)
@@ -209,6 +212,8 @@ const blockAfter = (
   }
 }
 const genesis = blockAfter(null, [], 0)
+
+const headerOf = ({ included: _included, ...header }: SimulatedBlock): Header => header
 
 /** As a reader reports it: what failed moved nothing. */
 const readable = ({ included, ...header }: SimulatedBlock): Block => ({
