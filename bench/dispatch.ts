@@ -26,7 +26,7 @@ const connections = 20
 const { openedAt: _, ...example } = opening
 
 /** Opens an invoice, with an address and a receipt of its own. */
-const opener = Effect.gen(function*() {
+export const opener = Effect.gen(function*() {
   const { dispatch } = yield* Dispatch
   const tenant = yield* newId(Merchant.aggregate)
   const wallet = yield* newId(Wallet.aggregate)

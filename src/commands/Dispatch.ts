@@ -169,7 +169,7 @@ export class Dispatch extends Context.Service<Dispatch>()("checkout/commands/Dis
       behalf: Behalf
     ): Effect.Effect<Outcome<State>, Refusal | DispatchError> =>
       attempts(command, id, asked, behalf).pipe(
-        Effect.withSpan(command.tag, { attributes: { id, actor: behalf.actor } })
+        Effect.withSpan(command.tag, { attributes: { id, actor: behalf.actor } }, { captureStackTrace: false })
       )
 
     /** What this very request was answered before, for a caller who could not ask again what it then fetched. */

@@ -3,7 +3,16 @@ import { Clock, Effect } from "effect"
 import type { Aggregate } from "#domain/Aggregate.ts"
 import { fromUuid, uuidEvergreen, uuidV7 } from "#domain/Id.ts"
 
-const randomBytes = Effect.sync(() => crypto.getRandomValues(new Uint8Array(16)))
+// Asking the system for each id's bytes by themselves would cost more than all the rest of making it.
+const pool = new Uint8Array(4096)
+let used = pool.length
+const randomBytes = Effect.sync(() => {
+  if (used === pool.length) {
+    crypto.getRandomValues(pool)
+    used = 0
+  }
+  return pool.slice(used, used += 16)
+})
 
 /** A fresh id for a stream of this kind. At least 74 random bits; 112 for the evergreen ones. */
 export const newId = ({ evergreen, prefix }: Pick<Aggregate<never, never>, "prefix" | "evergreen">) =>

@@ -45,7 +45,7 @@ locked as materialized (
 ),
 fitting as materialized (
   select * from p where case when expected > 0 then stream in (select stream_id from locked)
-    else not exists (select from es.streams where stream_id = p.stream) end
+    else not exists (${lookedUp("from es.streams where stream_id = p.stream")}) end
 ),
 received as (
   insert into es.commands (tenant_id, key, hash, stream_id, prefix, version, created_at)
@@ -80,7 +80,9 @@ rows as materialized (
 )${upserts.map(upsert).join("")}${deletions.map(deletion).join("")}
 select case when won.i is not null then 'written'
             when fitting.i is not null then 'received'
-            when exists (select from es.commands c where c.tenant_id = p.tenant and c.key = p.key) then 'received'
+            when exists (${
+    lookedUp("from es.commands c where c.tenant_id = p.tenant and c.key = p.key")
+  }) then 'received'
             else 'moved' end as outcome
   from p left join won on won.i = p.i left join fitting on fitting.i = p.i
  where case when (select count(*) from begun) + (select count(*) from continued) <
@@ -89,6 +91,9 @@ select case when won.i is not null then 'written'
             else true end
  order by p.i`
 }
+
+/** One look into the index for each row. Without the offset the planner may rather read the whole table into a hash. */
+const lookedUp = (from: string) => `select ${from} offset 0`
 
 const upsert = (table: string) =>
   `,
