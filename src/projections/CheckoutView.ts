@@ -27,7 +27,7 @@ export type CheckoutState = typeof CheckoutState.Type
 /** An exact decimal: "27.1045". */
 const Decimal = Schema.String
 
-export const CheckoutMethod = Schema.Struct({
+const CheckoutMethod = Schema.Struct({
   /** `chain-asset`, as in `?method=base-usdc`. */
   id: Schema.String,
   chain: ChainId,
@@ -50,9 +50,9 @@ export const CheckoutMethod = Schema.Struct({
   /** Our reading of this chain is not up to date. Money sent is safe, and is shown later. */
   behind: Schema.Boolean
 })
-export type CheckoutMethod = typeof CheckoutMethod.Type
+type CheckoutMethod = typeof CheckoutMethod.Type
 
-export const CheckoutPayment = Schema.Struct({
+const CheckoutPayment = Schema.Struct({
   id: Schema.String,
   chainName: Schema.String,
   symbol: Schema.String,
@@ -71,7 +71,7 @@ export const CheckoutPayment = Schema.Struct({
   held: Schema.Boolean,
   firstSeenAt: Instant
 })
-export type CheckoutPayment = typeof CheckoutPayment.Type
+type CheckoutPayment = typeof CheckoutPayment.Type
 
 export const CheckoutSnapshot = Schema.Struct({
   id: InvoiceId,

@@ -39,6 +39,8 @@ export const Page = (props: PageProps) => {
 
   const selected = selectedOf(snapshot, picked)
   const phase = phaseOf(snapshot, selected)
+  // For whoever watches the page from outside: what the payer sees, which is no longer a choice once it is made.
+  const isPicked = snapshot.state === "choosing" && phase === "send"
   const announcement = announcementOf(snapshot, selected)
   const { merchant } = snapshot
   useEffect(() => {
@@ -77,7 +79,7 @@ export const Page = (props: PageProps) => {
   const pane = useMemo(() => ({ enter: !first.current }), [phase, snapshot.state, selected?.id])
 
   return (
-    <div class="page" data-link={link?.kind} data-state={snapshot.state}>
+    <div class="page" data-link={link?.kind} data-state={isPicked ? "waiting" : snapshot.state}>
       <Summary snapshot={snapshot} />
       <main ref={main} tabIndex={-1}>
         <div class={pane.enter ? "pane enter" : "pane"} key={`${phase} ${snapshot.state} ${selected?.id}`}>

@@ -56,7 +56,7 @@ export const announcementOf = (snapshot: Snapshot, selected: Method | null): str
   }
 }
 
-export const isLive = ({ status }: Payment) => status === "detected" || status === "confirmed"
+const isLive = ({ status }: Payment) => status === "detected" || status === "confirmed"
 
 /** The payment that everybody is still waiting for: the one furthest from being confirmed. */
 export const slowest = ({ payments }: Snapshot): Payment | null =>

@@ -6,7 +6,7 @@ import * as Live from "./Live.ts"
 import * as Page from "./Page.ts"
 import * as Snapshots from "./Snapshots.ts"
 
-export interface Demo extends Page.DemoLinks {
+interface Demo extends Page.DemoLinks {
   /** Pays what is left by the method (`dev-usdc`), from a wallet that the demo holds. */
   readonly pay: (invoiceId: string, method: string) => Effect.Effect<void>
 }

@@ -55,7 +55,6 @@ export const make = Effect.fnUntraced(function*(snapshots: Snapshots, options: L
       return [{ serverTime: DateTime.formatIso(yield* DateTime.now), snapshot: isNew ? snapshot : null }]
     })
     return Stream.merge(changes.of(id), Stream.tick(pollEvery)).pipe(
-      Stream.buffer({ capacity: 1, strategy: "sliding" }),
       Stream.mapEffect(() => next),
       Stream.flattenIterable
     )

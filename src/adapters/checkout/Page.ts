@@ -32,7 +32,7 @@ export interface ServerBundle {
   readonly notice: (notice: Notice) => { readonly title: string; readonly body: string }
 }
 
-export interface Asset {
+interface Asset {
   readonly type: string
   readonly plain: Uint8Array
   readonly encoded: ReadonlyMap<string, Uint8Array>

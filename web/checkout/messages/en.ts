@@ -1,4 +1,4 @@
-/** Everything the page says, in English. Another language is another file of this type. */
+/** Everything the page says, in English. Another language is another file with the same keys. */
 import type { Snapshot } from "#adapters/checkout/Snapshots.ts"
 
 type Price = Snapshot["price"]
@@ -186,5 +186,3 @@ export const en = {
   unavailable: "One moment, please",
   unavailableLead: "We cannot show this payment right now. The page tries again by itself. Money already sent is safe."
 }
-
-export type Messages = typeof en
