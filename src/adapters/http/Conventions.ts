@@ -59,7 +59,7 @@ export class Asked extends HttpApiMiddleware.Service<Asked, { requires: Principa
 ) {}
 
 /** 1–255 visible ASCII characters: the caller's own name for a request. */
-export const IdempotencyKey = Schema.String.pipe(Schema.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))).annotate({
+const IdempotencyKey = Schema.String.pipe(Schema.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))).annotate({
   description: "Your own name for this request, 1–255 visible ASCII characters. Asking again under it is harmless."
 })
 

@@ -1,7 +1,7 @@
 /** How the conventions are kept: keys and scopes, strict bodies, receipts, time limits, entity tags. */
 import { ByteSize, Context, Effect, Layer, Option } from "effect"
 import { HttpIncomingMessage, HttpMethod, HttpServerRequest, HttpServerResponse, HttpTraceContext } from "effect/http"
-import { HttpApiError, type HttpApiEndpoint } from "effect/http-api"
+import { type HttpApiEndpoint, HttpApiError } from "effect/http-api"
 import { createHash } from "node:crypto"
 import { ApiKeys } from "#commands/ApiKeys.ts"
 import type { Receipt } from "#ports/EventStore.ts"
@@ -44,7 +44,7 @@ const tagged = (request: HttpServerRequest.HttpServerRequest, response: HttpServ
   const reading = request.method === "GET" || request.method === "HEAD"
   if (!reading || response.status !== 200 || response.body._tag !== "Uint8Array") return response
   const hash = createHash("sha256").update(response.body.body).digest("base64url").slice(0, 16)
-  const version = response.headers["etag"]?.replaceAll("\"", "")
+  const version = response.headers["etag"]?.replaceAll('"', "")
   const etag = version === undefined ? `"${hash}"` : `"${version}-${hash}"`
   const known = request.headers["if-none-match"]?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? []
   return known.includes(etag) || known.includes("*")
@@ -67,14 +67,18 @@ export const layerAuthenticated = Layer.effect(
             answered
           )
           const scope = Context.getOption(Context.merge(group.annotations, endpoint.annotations), NeedsScope)
-          if (Option.isNone(scope)) return yield* Effect.die(new Error(`${endpoint.path} names no scope`))
+          if (Option.isNone(scope)) {
+            return yield* Effect.die(new Error(`${endpoint.path} names no scope`))
+          }
           if (!principal.scopes.includes(scope.value)) {
             yield* Effect.logInfo("denied", { keyId: principal.keyId, scope: scope.value, path: endpoint.path })
             return yield* refuse("scope_missing", { detail: `This key lacks the scope \`${scope.value}\`.` })
           }
           const left = yield* limits.take("key", principal.keyId)
           const own = Context.getOption(endpoint.annotations, OwnBucket)
-          if (Option.isSome(own)) yield* limits.take(own.value, principal.keyId)
+          if (Option.isSome(own)) {
+            yield* limits.take(own.value, principal.keyId)
+          }
           return showing(left)(yield* Effect.provideService(app, Principal, principal))
         })
     })
@@ -113,7 +117,8 @@ export const layerAsked = Layer.effect(
         }
         inFlight.add(flight)
         return yield* Effect.ensuring(asked, Effect.sync(() => inFlight.delete(flight)))
-      }))
+      })
+    )
   })
 )
 
@@ -134,39 +139,43 @@ const receiptOf = (
 }
 
 /** The text of a body that is what we read; `{}` where one is expected and none came. */
-const bodyOf = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, endpoint: HttpApiEndpoint.Top) {
-  const { headers } = request
-  const compressed = headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity"
-  if (compressed || !isJson(headers["content-type"])) {
-    return yield* refuse("unsupported_media_type", {
-      headers: { "accept-post": "application/json", ...compressed && { "accept-encoding": "identity" } }
-    })
+const bodyOf = Effect.fnUntraced(
+  function*(request: HttpServerRequest.HttpServerRequest, endpoint: HttpApiEndpoint.Top) {
+    const { headers } = request
+    const compressed = headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity"
+    if (compressed || !isJson(headers["content-type"])) {
+      return yield* refuse("unsupported_media_type", {
+        headers: { "accept-post": "application/json", ...compressed && { "accept-encoding": "identity" } }
+      })
+    }
+    const tooLarge = refuse("body_too_large", { headers: { connection: "close" } })
+    if (Number(headers["content-length"] ?? 0) > Number(bodyLimit)) return yield* tooLarge
+    const bytes = yield* request.arrayBuffer.pipe(
+      Effect.provideService(HttpIncomingMessage.MaxBodySize, bodyLimit),
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge",
+        () => tooLarge
+      ),
+      Effect.catchTag("HttpServerError", () => refuse("malformed_body"))
+    )
+    const text = yield* decoded(bytes)
+    if (text.trim() === "") return endpoint.payload.size > 0 ? "{}" : ""
+    const fault = faultIn(text, bodyDepth)
+    if (fault !== null) {
+      const message = fault.code === "too_deep"
+        ? `Is nested deeper than ${bodyDepth} levels.`
+        : "Occurs more than once."
+      return yield* refuse("malformed_body", { errors: [{ ...fault, message }] })
+    }
+    const value = yield* parsed(text)
+    if (endpoint.payload.size === 0 && canonical(value) !== "{}") {
+      return yield* refuse("invalid_request", {
+        errors: [{ pointer: "", code: "unknown_field", message: "This request takes no body." }]
+      })
+    }
+    return text
   }
-  const tooLarge = refuse("body_too_large", { headers: { connection: "close" } })
-  if (Number(headers["content-length"] ?? 0) > Number(bodyLimit)) return yield* tooLarge
-  const bytes = yield* request.arrayBuffer.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, bodyLimit),
-    Effect.catchIf(
-      ({ reason }) => reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge",
-      () => tooLarge
-    ),
-    Effect.catchTag("HttpServerError", () => refuse("malformed_body"))
-  )
-  const text = yield* decoded(bytes)
-  if (text.trim() === "") return endpoint.payload.size > 0 ? "{}" : ""
-  const fault = faultIn(text, bodyDepth)
-  if (fault !== null) {
-    const message = fault.code === "too_deep" ? `Is nested deeper than ${bodyDepth} levels.` : "Occurs more than once."
-    return yield* refuse("malformed_body", { errors: [{ ...fault, message }] })
-  }
-  const value = yield* parsed(text)
-  if (endpoint.payload.size === 0 && canonical(value) !== "{}") {
-    return yield* refuse("invalid_request", {
-      errors: [{ pointer: "", code: "unknown_field", message: "This request takes no body." }]
-    })
-  }
-  return text
-})
+)
 
 const isJson = (contentType: string | undefined) =>
   contentType === undefined || /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType.trim())

@@ -4,7 +4,7 @@ import * as Examples from "./Examples.ts"
 import { type Code, codes } from "./Problem.ts"
 
 /** A request that an operation's examples make, on a server whose address is not known yet. */
-export interface ExampleRequest {
+interface ExampleRequest {
   readonly method: string
   readonly path: string
   readonly body: unknown
@@ -77,10 +77,11 @@ export const fetchOf = ({ operation, request: { body, method, path } }: Entry, o
 }
 
 const escaped = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\"", "&quot;")
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
 /** The little Markdown that descriptions use. */
 const prose = (text: string) => escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>")
-const code = (text: string, language: string) => `<pre tabindex="0" data-language="${language}"><code>${escaped(text)}</code></pre>`
+const code = (text: string, language: string) =>
+  `<pre tabindex="0" data-language="${language}"><code>${escaped(text)}</code></pre>`
 const anchor = (text: string) => text.replaceAll(/[^A-Za-z0-9_]+/g, "-").toLowerCase()
 
 export const reference = (origin: string): string => {
@@ -90,7 +91,9 @@ export const reference = (origin: string): string => {
     `<nav aria-label="Contents"><a href="/docs/errors">Error codes</a><a href="#webhooks">Webhooks</a><a href="#objects">Objects</a>` +
       [...groups].map(([group, entries]) =>
         `<b>${escaped(group)}</b>${
-          entries.map(({ operation }) => `<a href="#${anchor(operation.operationId)}">${escaped(operation.summary)}</a>`).join("")
+          entries.map(({ operation }) =>
+            `<a href="#${anchor(operation.operationId)}">${escaped(operation.summary)}</a>`
+          ).join("")
         }`
       ).join("") + `</nav><main><h1>Crypto Checkout</h1>${introduction}` +
       [...groups].map(([group, entries]) =>
@@ -114,28 +117,42 @@ const operationHtml = (entry: Entry, origin: string) => {
   return `<article id="${id}"><h3><a href="#${id}">${escaped(operation.summary)}</a></h3>
 <p class="route"><b>${method}</b> <code>${escaped(path)}</code>${changes}</p><p>${prose(operation.description)}</p>
 ${parametersHtml(operation)}${body === undefined ? "" : `<h4>Body</h4>${fieldsHtml(body)}`}
-<h4>Answers</h4><dl>${Object.entries(operation.responses).map(([status, answer]) => answerHtml(status, answer)).join("")}</dl>
+<h4>Answers</h4><dl>${
+    Object.entries(operation.responses).map(([status, answer]) => answerHtml(status, answer)).join("")
+  }</dl>
 <h4>curl</h4>${code(curlOf(entry, origin), "sh")}<h4>TypeScript</h4>${code(fetchOf(entry, origin), "ts")}
 <details class="try" hidden><summary>Try it</summary><form data-method="${method}">
 <label>Path <input name="path" value="${escaped(request.path)}"></label>
-${request.body === undefined ? "" : `<label>Body <textarea name="body" rows="8" spellcheck="false">${escaped(json(request.body))}</textarea></label>`}
+${
+    request.body === undefined
+      ? ""
+      : `<label>Body <textarea name="body" rows="8" spellcheck="false">${
+        escaped(json(request.body))
+      }</textarea></label>`
+  }
 <button>Send</button><output></output></form></details></article>`
 }
 
 const parametersHtml = ({ parameters }: Operation) =>
-  parameters.length === 0 ? "" : `<h4>Parameters</h4><dl>${
-    parameters.map(({ in: where, name, required, schema }) =>
-      `<dt><code>${escaped(name)}</code> <small>${where}, ${typeOf(schema)}${required ? "" : ", optional"}</small></dt>` +
-      `<dd>${prose(descriptionOf(schema))}</dd>`
-    ).join("")
-  }</dl>`
+  parameters.length === 0 ?
+    "" :
+    `<h4>Parameters</h4><dl>${
+      parameters.map(({ in: where, name, required, schema }) =>
+        `<dt><code>${escaped(name)}</code> <small>${where}, ${typeOf(schema)}${
+          required ? "" : ", optional"
+        }</small></dt>` +
+        `<dd>${prose(descriptionOf(schema))}</dd>`
+      ).join("")
+    }</dl>`
 
 const answerHtml = (status: string, { content, description }: Answer) => {
   const schema = content?.["application/json"]?.schema
   const problems = Object.keys(content?.["application/problem+json"]?.examples ?? {})
   const said = problems.length > 0
     ? problems.map((name) => `<a href="/docs/errors#${name}"><code>${name}</code></a>`).join(" ")
-    : schema === undefined ? prose(description) : typeOf(schema)
+    : schema === undefined
+    ? prose(description)
+    : typeOf(schema)
   return `<dt>${status}</dt><dd>${said}</dd>`
 }
 
@@ -173,14 +190,18 @@ const webhooksHtml = `<section id="webhooks"><h2>Webhooks</h2>
 drop what has an older <code>sequence</code> than you know, treat a <code>webhook-id</code> you have seen as done, and answer 2xx to types you do not know.</p>
 ${
   Examples.notices.map(({ body, type }) =>
-    `<article id="webhook-${anchor(type)}"><h3><code>${type}</code></h3>${code(json(JSON.parse(body)), "json")}</article>`
+    `<article id="webhook-${anchor(type)}"><h3><code>${type}</code></h3>${
+      code(json(JSON.parse(body)), "json")
+    }</article>`
   ).join("")
 }</section>`
 
 const objectsHtml = `<section id="objects"><h2>Objects</h2>${
   Object.entries(document.components.schemas).map(([name, schema]) => {
     const example = Examples.schemas[name]
-    return `<article id="object-${anchor(name)}"><h3>${escaped(name)}</h3><p>${prose(descriptionOf(schema))}</p>${fieldsHtml(schema)}${
+    return `<article id="object-${anchor(name)}"><h3>${escaped(name)}</h3><p>${prose(descriptionOf(schema))}</p>${
+      fieldsHtml(schema)
+    }${
       example === undefined ? "" : `<details><summary>Example</summary>${code(json(example), "json")}</details>`
     }</article>`
   }).join("")
@@ -193,7 +214,9 @@ export const errors: string = page(
   }</nav><main><h1>Error codes</h1><p>Every error is <code>application/problem+json</code> (RFC 9457). Branch on <code>code</code>, which never changes its meaning;
 <code>title</code> and <code>detail</code> are for people. Name <code>requestId</code> when you ask us.</p>${
     Object.entries(codes).map(([name, { means, status, title }]) =>
-      `<article id="${name}"><h3><a href="#${name}"><code>${name}</code></a> <small>${status}</small></h3><p><b>${escaped(title)}.</b> ${prose(means)}</p>
+      `<article id="${name}"><h3><a href="#${name}"><code>${name}</code></a> <small>${status}</small></h3><p><b>${
+        escaped(title)
+      }.</b> ${prose(means)}</p>
 <details><summary>Example</summary>${code(json(exampleOf(name as Code)), "json")}</details></article>`
     ).join("")
   }</main>`

@@ -14,7 +14,11 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const json = JSON.stringify({ ...document, servers: [{ url: publicUrl }] })
   const pages = { "/docs": reference(publicUrl), "/docs/errors": errors } as const
 
-  yield* router.add("GET", "/openapi.json", HttpServerResponse.text(json, { contentType: "application/json", headers: open }))
+  yield* router.add(
+    "GET",
+    "/openapi.json",
+    HttpServerResponse.text(json, { contentType: "application/json", headers: open })
+  )
   for (const [path, html] of Object.entries(pages)) {
     yield* router.add("GET", path as keyof typeof pages, Effect.sync(() => withNonce(html)))
   }
@@ -25,10 +29,14 @@ const open = { "access-control-allow-origin": "*", "cache-control": "public, max
 
 const withNonce = (html: string) => {
   const nonce = randomBytes(16).toString("base64")
-  const body = html.replaceAll(/\{(nonce|style|script)\}/g, (_, part: string) => part === "nonce" ? nonce : assets[part]!)
+  const body = html.replaceAll(
+    /\{(nonce|style|script)\}/g,
+    (_, part: string) => part === "nonce" ? nonce : assets[part]!
+  )
   return HttpServerResponse.html(body).pipe(HttpServerResponse.setHeaders({
     "cache-control": "no-store",
-    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
+    "content-security-policy":
+      `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; ` +
       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
   }))
 }

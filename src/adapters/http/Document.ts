@@ -7,7 +7,7 @@ import { type Code, codes, Problem } from "./Problem.ts"
 export interface JsonSchema {
   readonly [key: string]: unknown
 }
-export interface MediaType {
+interface MediaType {
   readonly schema: JsonSchema
   readonly example?: unknown
   readonly examples?: Readonly<Record<string, { readonly value: unknown }>>
@@ -17,11 +17,12 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, unknown>>
   readonly content?: Readonly<Record<string, MediaType>>
 }
-export interface Parameter {
+interface Parameter {
   readonly name: string
   readonly in: "path" | "query" | "header"
   readonly required: boolean
   readonly schema: JsonSchema
+  readonly style?: "deepObject"
 }
 export interface Operation {
   readonly operationId: string
@@ -49,7 +50,10 @@ const problemType = "application/problem+json"
 
 /** What the server adds to every answer of the API. */
 const everywhere = {
-  "request-id": { description: "Yours if you sent one, else ours. Name it when you ask us.", schema: { type: "string" } },
+  "request-id": {
+    description: "Yours if you sent one, else ours. Name it when you ask us.",
+    schema: { type: "string" }
+  },
   "server-timing": { schema: { type: "string" } }
 }
 const limited = {
@@ -86,12 +90,34 @@ const signature = ["webhook-id", "webhook-timestamp", "webhook-signature"].map((
   schema: { type: "string" }
 }))
 
+/** What the contract's types cannot say: `metadata[key]=value`. */
+const metadata: Parameter = {
+  name: "metadata",
+  in: "query",
+  required: false,
+  style: "deepObject",
+  schema: {
+    type: "object",
+    additionalProperties: { type: "string" },
+    description: "`metadata[key]=value`: only what has this value under this key."
+  }
+}
+const ifNoneMatch: Parameter = {
+  name: "if-none-match",
+  in: "header",
+  required: false,
+  schema: { type: "string", description: "The ETag you have. If it is still that, the answer is 304." }
+}
+const unchanged = { "304": { description: "Still what the ETag in `If-None-Match` stands for.", headers: everywhere } }
+
 export const document: Document = (() => {
   const made = OpenApi.fromApi(Api) as unknown as Document
   const paths = Object.fromEntries(
     Object.entries(made.paths).map(([path, operations]) => [
       path,
-      Object.fromEntries(Object.entries(operations).map(([method, operation]) => [method, completed(operation)]))
+      Object.fromEntries(
+        Object.entries(operations).map(([method, operation]) => [method, completed(method, operation)])
+      )
     ])
   )
   return {
@@ -113,17 +139,26 @@ export const document: Document = (() => {
   }
 })()
 
-function completed(operation: Operation): Operation {
+function completed(method: string, operation: Operation): Operation {
+  const cached = method === "get" && operation.security.length > 0
   const example = Examples.requests[operation.operationId]
   const json = operation.requestBody?.content["application/json"]
   return {
     ...operation,
+    parameters: [
+      ...operation.parameters,
+      ...operation.operationId === "invoices.list" ? [metadata] : [],
+      ...cached ? [ifNoneMatch] : []
+    ],
     ...json !== undefined && example !== undefined && {
       requestBody: { required: true, content: { "application/json": { ...json, example } } }
     },
-    responses: Object.fromEntries(
-      Object.entries(operation.responses).map(([status, answer]) => [status, answerOf(status, answer)])
-    )
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(operation.responses).map(([status, answer]) => [status, answerOf(status, answer)])
+      ),
+      ...cached && unchanged
+    }
   }
 }
 
@@ -153,7 +188,7 @@ function codesIn(schema: unknown): ReadonlyArray<Code> {
 }
 
 export function exampleOf(code: Code) {
-  const { _tag, headers, ...body } = new Problem(code, "req_01k3v7s2mhe1t9p5x8q4w6z0ab", {
+  const { _tag, headers: _headers, ...body } = new Problem(code, "req_01k3v7s2mhe1t9p5x8q4w6z0ab", {
     ...code === "invalid_request" && {
       errors: [{
         pointer: "/price/amount",
@@ -172,7 +207,9 @@ function webhook(type: string, body: string) {
       summary: type,
       parameters: signature,
       requestBody: { required: true, content: { "application/json": { example: JSON.parse(body) as unknown } } },
-      responses: { "2XX": { description: "Heard. Anything else, or silence for 15 seconds, is tried again for three days." } }
+      responses: {
+        "2XX": { description: "Heard. Anything else, or silence for 15 seconds, is tried again for three days." }
+      }
     }
   }
 }

@@ -31,7 +31,7 @@ const Types = Schema.NullOr(
 ).annotate({ description: "The notices it wants. Null for all, those to come included." })
 const { ordering } = EndpointRow.fields
 
-export const EndpointResource = Schema.Struct({
+const EndpointResource = Schema.Struct({
   id: EndpointId,
   mode: Mode,
   url: Schema.String,
@@ -47,7 +47,7 @@ export const EndpointResource = Schema.Struct({
 }).annotate({ identifier: "WebhookEndpoint" })
 
 /** With the secret, which is shown at no other time. */
-export const EndpointWithSecret = Schema.Struct({
+const EndpointWithSecret = Schema.Struct({
   ...EndpointResource.fields,
   secret: Schema.String.annotate({
     description: "Signs every request, by the Standard Webhooks specification. Shown only here.",
@@ -55,7 +55,7 @@ export const EndpointWithSecret = Schema.Struct({
   })
 }).annotate({ identifier: "WebhookEndpointWithSecret" })
 
-export const DeliveryResource = Schema.Struct({
+const DeliveryResource = Schema.Struct({
   id: Schema.String,
   eventId: Schema.String.annotate({ description: "The `webhook-id`: the same for every endpoint, retry and replay." }),
   type: Schema.String,
@@ -66,7 +66,7 @@ export const DeliveryResource = Schema.Struct({
   createdAt: Instant
 }).annotate({ identifier: "Delivery" })
 
-export const AttemptResource = Schema.Struct({
+const AttemptResource = Schema.Struct({
   number: Schema.Int,
   at: Instant,
   durationMs: Schema.Int,
@@ -75,7 +75,7 @@ export const AttemptResource = Schema.Struct({
   detail: Schema.String
 }).annotate({ identifier: "Attempt" })
 
-export const DeliveryWithAttempts = Schema.Struct({
+const DeliveryWithAttempts = Schema.Struct({
   ...DeliveryResource.fields,
   payload: Schema.String.annotate({ description: "The body, byte for byte as it is signed and sent." }),
   log: Schema.Array(AttemptResource)

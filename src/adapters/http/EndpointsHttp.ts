@@ -191,7 +191,7 @@ const withSecret = Effect.fnUntraced(function*({ outcome, secret }: WithSecret) 
 const shown = (row: EndpointRow) =>
   HttpApiSchema.withHeaders({ body: resourceOf(row), headers: { etag: `"${row.version}"` } })
 
-const resourceOf = ({ id, merchantId: _m, secrets: _s, status, ...row }: EndpointRow) => ({
+const resourceOf = ({ id, merchantId: _merchant, secrets: _secrets, status, ...row }: EndpointRow) => ({
   ...row,
   id: EndpointId.make(id),
   status: status === "enabled" ? "enabled" as const : "disabled" as const
@@ -208,4 +208,4 @@ const deliveryOf = ({ attempts, createdAt, id, nextAttemptAt, notification, stat
   createdAt
 })
 
-const attemptOf = ({ deliveryId: _, ...attempt }: Attempt) => attempt
+const attemptOf = ({ deliveryId: _delivery, ...attempt }: Attempt) => attempt

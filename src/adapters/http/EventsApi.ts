@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { Answered, Asked, Authenticated, NeedsScope } from "./Conventions.ts"
 import { problems } from "./Problem.ts"
 
-export const EventPage = Schema.Struct({
+const EventPage = Schema.Struct({
   data: Schema.Array(Schema.Json).annotate({
     description: "The same bodies that webhooks carry, under the same ids (see the webhook catalogue)."
   }),
@@ -29,7 +29,8 @@ export class EventsApi extends HttpApiGroup.make("events").add(
     error: problems("invalid_request", "unavailable")
   }).annotate(NeedsScope, "webhooks:read").annotateMerge(OpenApi.annotations({
     summary: "Read the feed",
-    description: "Oldest first, in the order in which things became visible. Whoever reads it to the end has missed nothing, " +
+    description:
+      "Oldest first, in the order in which things became visible. Whoever reads it to the end has missed nothing, " +
       "whatever became of the webhooks."
   }))
 ).middleware(Asked).middleware(Authenticated).middleware(Answered).prefix("/v1/events") {}

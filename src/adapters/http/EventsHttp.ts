@@ -22,7 +22,8 @@ export const layer = HttpApiBuilder.group(
             mode,
             after,
             limit,
-            ...types !== undefined && { types: types.split(",").map((type) => type.trim()).filter((type) => type !== "") }
+            ...types !== undefined &&
+              { types: types.split(",").map((type) => type.trim()).filter((type) => type !== "") }
           })
           return { data: data.map(({ body }) => JSON.parse(body) as Schema.Json), hasMore, nextCursor: cursor }
         }).pipe(answered)

@@ -207,7 +207,6 @@ export const schemas: Readonly<Record<string, unknown>> = {
     price: { amount: "25.00", currency: "EUR" },
     orderId: "1234",
     description: "Blue mug",
-    accepts: [{ chain: "base", asset: "usdc" }],
     metadata: { cart: "77" }
   },
   PriceAsked: { amount: "25.00", currency: "EUR" },

@@ -29,7 +29,10 @@ export const Readiness = Schema.Struct({
 
 export class HealthApi extends HttpApiGroup.make("health").add(
   HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("ok") }) }).annotateMerge(
-    OpenApi.annotations({ summary: "Is the process alive?", description: "Asks nobody else. Restart it if this fails." })
+    OpenApi.annotations({
+      summary: "Is the process alive?",
+      description: "Asks nobody else. Restart it if this fails."
+    })
   ),
   HttpApiEndpoint.get("ready", "/ready", {
     success: [Readiness, Readiness.pipe(HttpApiSchema.status(503))]

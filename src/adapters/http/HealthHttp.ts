@@ -32,7 +32,11 @@ export const layer = HttpApiBuilder.group(
       // One chain's node must not take the whole store off the net: the other chains are still being paid on.
       const unavailable = database.answer === null || parked.answer === null || (heights.length > 0 && reading === 0)
       return {
-        status: unavailable ? "unavailable" as const : reading < heights.length ? "degraded" as const : "ready" as const,
+        status: unavailable
+          ? "unavailable" as const
+          : reading < heights.length
+          ? "degraded" as const
+          : "ready" as const,
         database: database.shown,
         bus: parked.shown,
         chains: heights

@@ -29,13 +29,13 @@ const Decimal = Schema.String.annotate({
   examples: ["25.00"]
 })
 
-export const Money = Schema.Union([
+const Money = Schema.Union([
   Schema.Struct({ amount: Decimal, currency: FiatCode }),
   Schema.Struct({ amount: Decimal, asset: AssetId })
 ]).annotate({ identifier: "Money", description: "An amount in a currency, or in an asset whatever chain it is on." })
-export type Money = typeof Money.Type
+type Money = typeof Money.Type
 
-export const ChainMoney = Schema.Struct({
+const ChainMoney = Schema.Struct({
   amount: Decimal,
   asset: AssetId,
   chain: ChainId,
@@ -46,7 +46,7 @@ export const ChainMoney = Schema.Struct({
   decimals: Schema.Int
 }).annotate({ identifier: "ChainMoney", description: "An amount of a token on a chain." })
 
-export const MethodResource = Schema.Struct({
+const MethodResource = Schema.Struct({
   chain: ChainId,
   asset: AssetId,
   address: Schema.NullOr(Schema.String),
@@ -64,7 +64,7 @@ export const MethodResource = Schema.Struct({
   })
 }).annotate({ identifier: "PaymentMethod" })
 
-export const PaymentResource = Schema.Struct({
+const PaymentResource = Schema.Struct({
   id: Id.schema("pay"),
   chain: ChainId,
   asset: AssetId,
@@ -111,7 +111,7 @@ export type InvoiceResource = typeof InvoiceResource.Type
 /** How the outside reaches this server: no slash at the end. */
 export class PublicUrl extends Context.Service<PublicUrl, string>()("checkout/http/PublicUrl") {}
 
-export const checkoutPath = (id: string) => `/i/${id}`
+const checkoutPath = (id: string) => `/i/${id}`
 
 export const resourceOf = (
   row: InvoiceDetails,

@@ -71,7 +71,7 @@ const PriceGiven = PriceAsked.pipe(
     Schema.toType(PriceDecoded),
     SchemaTransformation.transformEffect<PriceDecoded, typeof PriceAsked.Type>({
       decode: ({ amount, asset, currency }) => {
-        const of = (currency ?? asset) as typeof Currency.Type
+        const of = (currency ?? asset) as Currency
         const wrong = (code: string, message: string) =>
           Effect.fail(new SchemaIssue.Pointer(["amount"], mistake(code, message)))
         const parsed = parse(amount, digitsOf(of))
@@ -110,14 +110,16 @@ const Percent = Schema.String.pipe(
         const parsed = parse(text, 2)
         return parsed._tag === "Success" && parsed.success <= 5000n
           ? Effect.succeed(Number(parsed.success))
-          : Effect.fail(mistake("not_a_percentage", `Must be a decimal from "0" to "50" with two decimals at the most.`))
+          : Effect.fail(
+            mistake("not_a_percentage", `Must be a decimal from "0" to "50" with two decimals at the most.`)
+          )
       },
       encode: (basisPoints) => Effect.succeed(formatShort(BigInt(basisPoints), 2))
     })
   )
 )
 
-export const InvoiceAsked = Schema.Struct({
+const InvoiceAsked = Schema.Struct({
   price: Schema.NullOr(PriceGiven).annotate({ description: "Null for a top-up: whatever arrives is welcome." }),
   orderId: Schema.optionalKey(Line(200)),
   description: Schema.optionalKey(Line(500)),
@@ -132,7 +134,9 @@ export const InvoiceAsked = Schema.Struct({
       email: Schema.String.pipe(Schema.check(Schema.isMaxLength(254), Schema.isPattern(/^[^\s@]+@[^\s@]+$/)))
     })
   ).annotateKey({ description: "Kept sealed, and never shown again." }),
-  metadata: Schema.optionalKey(Metadata).annotateKey({ description: "Your own: 50 keys of 40 characters, values of 500." }),
+  metadata: Schema.optionalKey(Metadata).annotateKey({
+    description: "Your own: 50 keys of 40 characters, values of 500."
+  }),
   policy: Schema.optionalKey(
     Schema.Struct({ tolerancePercent: Schema.optionalKey(Percent) })
   ).annotateKey({ description: "What to do otherwise than the merchant does." })
@@ -187,16 +191,18 @@ export class InvoicesApi extends HttpApiGroup.make("invoices").add(
     success: page(InvoiceResource, "InvoicePage"),
     error: problems("unavailable")
   }).annotate(NeedsScope, "invoices:read").annotateMerge(
-    said("List invoices", "Newest first. Further filters: `metadata[key]=value`.")
+    said("List invoices", "Newest first.")
   ),
   HttpApiEndpoint.get("get", "/:id", {
     params: { id: Schema.String },
-    headers: { "if-none-match": Schema.optionalKey(Schema.String) },
     query: {
-      wait: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 30 })))).annotateKey({
-        description: "Seconds to wait for a change before answering."
-      }),
-      sinceVersion: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))))
+      wait: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 30 }))))
+        .annotateKey({
+          description: "Seconds to wait for a change before answering."
+        }),
+      sinceVersion: Schema.optionalKey(
+        Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })))
+      )
         .annotateKey({ description: "The version you know. Default: the present one." })
     },
     success: one,
@@ -230,4 +236,3 @@ export class InvoicesApi extends HttpApiGroup.make("invoices").add(
     said("Mark an invoice", "Settles it or writes it off by hand. The reason, and whose key it was, are kept for ever.")
   )
 ).middleware(Asked).middleware(Authenticated).middleware(Answered).prefix("/v1/invoices") {}
-

@@ -114,7 +114,9 @@ export const layer = HttpApiBuilder.group(
       cancel: ({ params, payload }) =>
         Effect.gen(function*() {
           const { id } = yield* owned(params.id)
-          return HttpApiSchema.withHeaders(yield* shownAfter(yield* dispatch(CancelInvoice, id, payload, yield* Asking)))
+          return HttpApiSchema.withHeaders(
+            yield* shownAfter(yield* dispatch(CancelInvoice, id, payload, yield* Asking))
+          )
         }).pipe(answered),
 
       mark: ({ params, payload }) =>

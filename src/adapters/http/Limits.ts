@@ -6,7 +6,7 @@ import { createHash } from "node:crypto"
 import { type Problem, refuse } from "./Problem.ts"
 
 /** Requests that fit into a bucket, and the seconds in which an empty one fills up. */
-export interface Bucket {
+interface Bucket {
   readonly limit: number
   readonly seconds: number
 }
@@ -20,14 +20,14 @@ export interface Settings {
   readonly webhook: Bucket
 }
 
-export const defaults: Settings = {
+const defaults: Settings = {
   address: { limit: 12_000, seconds: 60 },
   key: { limit: 6000, seconds: 60 },
   create: { limit: 3000, seconds: 60 },
   webhook: { limit: 60, seconds: 60 }
 }
 
-export interface Left {
+interface Left {
   readonly name: keyof Settings
   readonly bucket: Bucket
   readonly remaining: number
@@ -71,7 +71,10 @@ export class Limits extends Context.Service<Limits, {
                 }
                 const seconds = Math.max(1, Math.ceil(Duration.toSeconds(error.reason.retryAfter)))
                 return refuse("rate_limited", {
-                  headers: { ...fields({ name, bucket, remaining: 0, resetSeconds: seconds }), "retry-after": `${seconds}` }
+                  headers: {
+                    ...fields({ name, bucket, remaining: 0, resetSeconds: seconds }),
+                    "retry-after": `${seconds}`
+                  }
                 })
               })
             )

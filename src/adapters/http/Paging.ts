@@ -3,7 +3,7 @@ import { Effect, Schema, SchemaTransformation } from "effect"
 import { mistake } from "./Mistakes.ts"
 
 /** Stands for the last thing on a page. What is in it is nobody's business; what is not ours is refused. */
-export const Cursor = Schema.String.pipe(
+const Cursor = Schema.String.pipe(
   Schema.decodeTo(
     Schema.String,
     SchemaTransformation.transformEffect({

@@ -13,12 +13,14 @@ export const codes = {
   malformed_body: {
     status: 400,
     title: "The body is not valid JSON",
-    means: "The body must be JSON in UTF-8, no deeper than 16 levels, and without a name that occurs twice in an object."
+    means:
+      "The body must be JSON in UTF-8, no deeper than 16 levels, and without a name that occurs twice in an object."
   },
   unauthenticated: {
     status: 401,
     title: "No valid API key",
-    means: "Send `Authorization: Bearer ck_…` with a key that exists, is not revoked and has not expired. A key in the URL is never read."
+    means:
+      "Send `Authorization: Bearer ck_…` with a key that exists, is not revoked and has not expired. A key in the URL is never read."
   },
   scope_missing: {
     status: 403,
@@ -28,7 +30,8 @@ export const codes = {
   not_found: {
     status: 404,
     title: "There is no such thing",
-    means: "Nothing with this id exists for this key. The other mode's things, and other merchants', do not exist for it."
+    means:
+      "Nothing with this id exists for this key. The other mode's things, and other merchants', do not exist for it."
   },
   method_not_allowed: {
     status: 405,
@@ -38,12 +41,13 @@ export const codes = {
   version_conflict: {
     status: 409,
     title: "It has changed meanwhile",
-    means: "The resource is not at the version that `If-Match` named, or changed too often to get a word in. Read it again."
+    means:
+      "The resource is not at the version that `If-Match` named, or changed too often to get a word in. Read it again."
   },
   not_possible_now: {
     status: 409,
     title: "Not possible in this state",
-    means: "The invoice's status does not allow this. `detail` says which status that is."
+    means: "Its status does not allow this. `detail` says what that status is."
   },
   payment_under_way: {
     status: 409,
@@ -78,32 +82,38 @@ export const codes = {
   nothing_to_pay_with: {
     status: 422,
     title: "There is no way to pay this",
-    means: "None of the ways to pay that were asked for is accepted by the merchant and served by this instance in this mode."
+    means:
+      "None of the ways to pay that were asked for is accepted by the merchant and served by this instance in this mode."
   },
   destination_refused: {
     status: 422,
     title: "Not an address we send to",
-    means: "Webhooks go to public HTTPS addresses without a user name in them. `detail` says what is wrong with this one."
+    means:
+      "Webhooks go to public HTTPS addresses without a user name in them. `detail` says what is wrong with this one."
   },
   rate_limited: {
     status: 429,
     title: "Too many requests",
-    means: "Wait for as many seconds as `Retry-After` says. `RateLimit` and `RateLimit-Policy` show what is left and of what."
+    means:
+      "Wait for as many seconds as `Retry-After` says. `RateLimit` and `RateLimit-Policy` show what is left and of what."
   },
   internal_error: {
     status: 500,
     title: "Something is broken here",
-    means: "The fault is ours, and has been logged under `requestId`. With the same `Idempotency-Key` it is safe to try again."
+    means:
+      "The fault is ours, and has been logged under `requestId`. With the same `Idempotency-Key` it is safe to try again."
   },
   unavailable: {
     status: 503,
     title: "Not available right now",
-    means: "Something we depend on is away. With the same `Idempotency-Key` it is safe to try again after `Retry-After`."
+    means:
+      "Something we depend on is away. With the same `Idempotency-Key` it is safe to try again after `Retry-After`."
   },
   no_way_to_pay_now: {
     status: 503,
     title: "No way to pay works right now",
-    means: "For each way to pay, the price or the chain is not reliably known at the moment. Try again after `Retry-After`."
+    means:
+      "For each way to pay, the price or the chain is not reliably known at the moment. Try again after `Retry-After`."
   },
   timed_out: {
     status: 503,

@@ -1,7 +1,6 @@
 /** The one table from what the house can refuse or fail with to what a caller is told of it. */
 import { Effect } from "effect"
-import type { ReceiptMismatch, VersionConflict } from "#commands/Dispatch.ts"
-import type { EndpointNotEnabled, TooManyEndpoints } from "#commands/Endpoints.ts"
+import type { VersionConflict } from "#commands/Dispatch.ts"
 import type {
   MerchantNotFound,
   MethodNotAccepted,
@@ -10,9 +9,7 @@ import type {
   WalletMissing
 } from "#commands/Invoicing.ts"
 import type { UrlRefused } from "#domain/EgressPolicy.ts"
-import type { InvoiceExists, InvoiceNotFound, NotPossibleNow, PaymentUnderWay } from "#domain/Invoice.ts"
-import type { EndpointNotFound } from "#domain/WebhookEndpoint.ts"
-import type { CursorInvalid } from "#ports/Deliveries.ts"
+import type { InvoiceExists, NotPossibleNow } from "#domain/Invoice.ts"
 import type { NotUnique, StoreUnavailable } from "#ports/EventStore.ts"
 import { type Problem, refuse } from "./Problem.ts"
 
@@ -27,8 +24,8 @@ const whyRefused: Readonly<Record<UrlRefused["code"], string>> = {
 }
 
 const table = {
-  InvoiceNotFound: (_: InvoiceNotFound) => refuse("not_found"),
-  EndpointNotFound: (_: EndpointNotFound) => refuse("not_found"),
+  InvoiceNotFound: () => refuse("not_found"),
+  EndpointNotFound: () => refuse("not_found"),
   NotPossibleNow: ({ status }: NotPossibleNow) =>
     refuse("not_possible_now", { detail: `Not possible while the invoice is \`${status}\`.` }),
   MethodNotAccepted: ({ asset, chain }: MethodNotAccepted) =>
@@ -49,19 +46,18 @@ const table = {
     refuse("invalid_request", {
       errors: [{ pointer: `/${field}`, code: "out_of_bounds", message: "Lies outside of what makes sense." }]
     }),
-  EndpointNotEnabled: (_: EndpointNotEnabled) =>
-    refuse("not_possible_now", { detail: "The endpoint is disabled. Enable it first." }),
-  TooManyEndpoints: (_: TooManyEndpoints) => refuse("too_many"),
+  EndpointNotEnabled: () => refuse("not_possible_now", { detail: "The endpoint is disabled. Enable it first." }),
+  TooManyEndpoints: () => refuse("too_many"),
   UrlRefused: ({ code }: UrlRefused) =>
     refuse("destination_refused", {
       detail: whyRefused[code],
       errors: [{ pointer: "/url", code, message: whyRefused[code] }]
     }),
-  PaymentUnderWay: (_: PaymentUnderWay) => refuse("payment_under_way"),
-  ReceiptMismatch: (_: ReceiptMismatch) => refuse("idempotency_mismatch"),
+  PaymentUnderWay: () => refuse("payment_under_way"),
+  ReceiptMismatch: () => refuse("idempotency_mismatch"),
   VersionConflict: ({ version }: VersionConflict) =>
     refuse("version_conflict", version === 0 ? {} : { detail: `The resource is at version ${version}.` }),
-  CursorInvalid: (_: CursorInvalid) =>
+  CursorInvalid: () =>
     refuse("invalid_request", {
       errors: [{ parameter: "after", code: "not_a_cursor", message: "Is no `nextCursor` that the feed has given out." }]
     }),

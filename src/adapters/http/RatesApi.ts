@@ -6,7 +6,7 @@ import { Currency, Instant } from "#domain/Money.ts"
 import { Answered, Asked, Authenticated, NeedsScope } from "./Conventions.ts"
 import { problems } from "./Problem.ts"
 
-export const RateResource = Schema.Struct({
+const RateResource = Schema.Struct({
   asset: AssetId,
   currency: Currency,
   rate: Schema.NullOr(Schema.String).annotate({

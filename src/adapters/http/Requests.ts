@@ -3,7 +3,7 @@ import { Cause, Clock, Context, Effect, Layer, Metric, Option } from "effect"
 import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { fromUuid } from "#domain/Id.ts"
 import { Limits } from "./Limits.ts"
-import { problem, Problem, RequestId, respond } from "./Problem.ts"
+import { Problem, problem, RequestId, respond } from "./Problem.ts"
 
 /** The routes by their patterns: which methods a path knows, and under which name its times are counted. */
 class KnownRoutes extends Context.Service<KnownRoutes, FindMyWay.Router<string>>()("checkout/http/KnownRoutes") {}

@@ -30,7 +30,7 @@ export const faultIn = (text: string, maxDepth: number): Fault | null => {
       case ",":
         if (level !== undefined) level.index++
         break
-      case "\"": {
+      case '"': {
         const end = endOfString(text, at)
         const after = /\S/.exec(text.slice(end + 1, end + 65))?.[0] ?? text.slice(end + 65).trimStart()[0]
         if (after === ":" && level?.names) {
@@ -48,7 +48,7 @@ export const faultIn = (text: string, maxDepth: number): Fault | null => {
 
 const endOfString = (text: string, start: number): number => {
   let at = start + 1
-  while (at < text.length && text[at] !== "\"") at += text[at] === "\\" ? 2 : 1
+  while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1
   return at
 }
 

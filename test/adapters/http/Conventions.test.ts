@@ -32,7 +32,8 @@ HttpApi.reflect(Api, { onGroup: () => {}, onEndpoint: ({ endpoint }) => endpoint
 const keyed = endpoints.filter(({ middlewares }) => middlewares.has(Authenticated as never))
 
 const invoiceId = "inv_01m82tr7xgffctn2paerqs75jz"
-const pathOf = ({ path }: HttpApiEndpoint.Top) => path.replace(/\/$/, "").replace(":id", invoiceId).replace(":deliveryId", "dlv_1")
+const pathOf = ({ path }: HttpApiEndpoint.Top) =>
+  path.replace(/\/$/, "").replace(":id", invoiceId).replace(":deliveryId", "dlv_1")
 
 layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" })("the conventions", (it) => {
   it.effect("every route but health asks for a key, and names the scope it needs", () =>
@@ -47,7 +48,10 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
         const request = { method, ...method === "GET" || method === "DELETE" ? {} : { json: {} } }
         isProblem(yield* ask(url + pathOf(endpoint), request), 401, "unauthenticated")
         const others = allScopes.filter((other) => other !== scope.value)
-        const answer = yield* ask(url + pathOf(endpoint), { ...request, key: yield* keyFor(merchants.a, "test", others) })
+        const answer = yield* ask(url + pathOf(endpoint), {
+          ...request,
+          key: yield* keyFor(merchants.a, "test", others)
+        })
         isProblem(answer, 403, "scope_missing")
         assert.include(answer.body.detail, scope.value)
       }
@@ -168,7 +172,10 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
       isProblem(answer, 400, "invalid_request")
       assert.deepStrictEqual(
         answer.body.errors.map(({ code, pointer }: { code: string; pointer: string }) => [pointer, code]),
-        [["/status", "unknown_field"], ["/merchantId", "unknown_field"], ["/amountReceived", "unknown_field"], ["/__proto__x", "unknown_field"]]
+        [["/status", "unknown_field"], ["/merchantId", "unknown_field"], ["/amountReceived", "unknown_field"], [
+          "/__proto__x",
+          "unknown_field"
+        ]]
       )
       for (
         const [json, near] of [
@@ -222,10 +229,25 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
     Effect.gen(function*() {
       const bytes = (...parts: ReadonlyArray<number>) => new Uint8Array(parts)
       const table: ReadonlyArray<readonly [string, Ask, number, keyof typeof codes]> = [
-        ["a form", { raw: "price=1", headers: { "content-type": "application/x-www-form-urlencoded" } }, 415, "unsupported_media_type"],
+        [
+          "a form",
+          { raw: "price=1", headers: { "content-type": "application/x-www-form-urlencoded" } },
+          415,
+          "unsupported_media_type"
+        ],
         ["text", { raw: "{}", headers: { "content-type": "text/plain" } }, 415, "unsupported_media_type"],
-        ["latin 1", { raw: "{}", headers: { "content-type": "application/json; charset=latin1" } }, 415, "unsupported_media_type"],
-        ["gzip", { raw: new Uint8Array(gzipSync("{}")), headers: { "content-encoding": "gzip" } }, 415, "unsupported_media_type"],
+        [
+          "latin 1",
+          { raw: "{}", headers: { "content-type": "application/json; charset=latin1" } },
+          415,
+          "unsupported_media_type"
+        ],
+        [
+          "gzip",
+          { raw: new Uint8Array(gzipSync("{}")), headers: { "content-encoding": "gzip" } },
+          415,
+          "unsupported_media_type"
+        ],
         ["not JSON", { raw: "{price:1}" }, 400, "malformed_body"],
         ["half", { raw: `{"price":` }, 400, "malformed_body"],
         ["two values", { raw: "{} {}" }, 400, "malformed_body"],
@@ -233,7 +255,12 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
         ["bad UTF-8", { raw: bytes(0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d) }, 400, "malformed_body"],
         ["a byte order mark", { raw: bytes(0xef, 0xbb, 0xbf, 0x7b, 0x7d) }, 400, "malformed_body"],
         ["a name twice", { raw: `{"price":null,"orderId":"a","orderId":"b"}` }, 400, "malformed_body"],
-        ["a name twice, spelled differently", { raw: `{"price":null,"orderId":"a","order\\u0049d":"b"}` }, 400, "malformed_body"],
+        [
+          "a name twice, spelled differently",
+          { raw: `{"price":null,"orderId":"a","order\\u0049d":"b"}` },
+          400,
+          "malformed_body"
+        ],
         ["too deep", { raw: `${"[".repeat(17)}${"]".repeat(17)}` }, 400, "malformed_body"],
         ["far too deep", { raw: "[".repeat(60_000) }, 400, "malformed_body"],
         ["a list", { raw: "[]" }, 400, "invalid_request"],
@@ -254,7 +281,8 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
   it.effect("86: a body without end or length is cut off at the limit", () =>
     Effect.gen(function*() {
       const { keys, url } = yield* World
-      const head = `POST /v1/invoices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keys.a}\r\ncontent-type: application/json\r\n`
+      const head =
+        `POST /v1/invoices HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keys.a}\r\ncontent-type: application/json\r\n`
       const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`
       const endless = yield* raw(url, `${head}transfer-encoding: chunked\r\n\r\n${chunk.repeat(8)}`)
       assert.match(endless, /^HTTP\/1.1 413 /)
@@ -310,7 +338,10 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
     Effect.gen(function*() {
       const { url } = yield* World
       const idOf = (given: string) =>
-        Effect.map(ask(`${url}/health/live`, { headers: { "request-id": given } }), ({ headers }) => headers.get("request-id"))
+        Effect.map(
+          ask(`${url}/health/live`, { headers: { "request-id": given } }),
+          ({ headers }) => headers.get("request-id")
+        )
       assert.strictEqual(yield* idOf("order-1234.retry:2"), "order-1234.retry:2")
       assert.match((yield* idOf("two words")) ?? "", /^req_/)
       assert.match((yield* idOf("x".repeat(200))) ?? "", /^req_/)
@@ -333,7 +364,11 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
         assert.strictEqual(answer.body.errors[0].header, name)
       }
       const { keys, url } = yield* World
-      const answer = yield* ask(`${url}/v1/invoices/${invoiceId}/cancel`, { key: keys.a, json: {}, headers: { "if-match": "12" } })
+      const answer = yield* ask(`${url}/v1/invoices/${invoiceId}/cancel`, {
+        key: keys.a,
+        json: {},
+        headers: { "if-match": "12" }
+      })
       isProblem(answer, 400, "invalid_request")
       assert.strictEqual(answer.body.errors[0].header, "if-match")
     }))

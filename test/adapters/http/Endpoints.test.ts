@@ -4,6 +4,7 @@ import * as Id from "#domain/Id.ts"
 import { ChainLedger } from "#ports/ChainLedger.ts"
 import { Deliveries, type Notification } from "#ports/Deliveries.ts"
 import { apiLayer, type Ask, ask, World } from "../../support/api.ts"
+import { until } from "../../support/until.ts"
 
 const base = "/v1/webhook-endpoints"
 
@@ -11,6 +12,10 @@ const a = (path: string, options: Ask = {}) =>
   Effect.flatMap(World, ({ keys, url }) => ask(url + path, { key: keys.a, ...options }))
 const register = (json: object = {}, headers: Record<string, string> = {}) =>
   a(base, { json: { url: "https://shop.example/hooks", ...json }, headers })
+
+/** The feed shows a notice once no older transaction can still write one before it. */
+const visible = (query: string, count: number) =>
+  until("the feed shows it", () => Effect.map(a(`/v1/events${query}`), ({ body }) => body.data.length === count))
 
 /** A notice for merchant a, owed to this endpoint. */
 const owe = Effect.fnUntraced(function*(endpointId: string, type: string, number: number) {
@@ -40,7 +45,9 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
       const got = yield* a(`${base}/${made.body.id}`)
       const { secret: _, ...rest } = made.body
       assert.deepStrictEqual(got.body, rest)
-      assert.deepStrictEqual([rest.status, rest.ordering, rest.version, rest.types], ["enabled", "unordered", 1, ["invoice.settled"]])
+      assert.deepStrictEqual([rest.status, rest.ordering, rest.version, rest.types], ["enabled", "unordered", 1, [
+        "invoice.settled"
+      ]])
     }))
 
   it.effect("asked for again under the same key, the same secret is the answer", () =>
@@ -54,9 +61,21 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
 
   it.effect("are refused where we do not send, with the reason", () =>
     Effect.gen(function*() {
-      for (const url of ["http://shop.example/", "https://127.0.0.1/", "https://a:b@shop.example/", "https://shop.example:22/", "nonsense"]) {
+      for (
+        const url of [
+          "http://shop.example/",
+          "https://127.0.0.1/",
+          "https://a:b@shop.example/",
+          "https://shop.example:22/",
+          "nonsense"
+        ]
+      ) {
         const answer = yield* register({ url })
-        assert.deepStrictEqual([answer.status, answer.body.code, answer.body.errors[0].pointer], [422, "destination_refused", "/url"], url)
+        assert.deepStrictEqual([answer.status, answer.body.code, answer.body.errors[0].pointer], [
+          422,
+          "destination_refused",
+          "/url"
+        ], url)
       }
     }))
 
@@ -65,11 +84,17 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
       const { body: { id } } = yield* register({ description: "Orders" })
       const path = `${base}/${id}`
       const first = yield* a(path, { method: "PATCH", json: { types: ["invoice.settled"] } })
-      assert.deepStrictEqual([first.body.description, first.body.types, first.body.version], ["Orders", ["invoice.settled"], 2])
+      assert.deepStrictEqual([first.body.description, first.body.types, first.body.version], ["Orders", [
+        "invoice.settled"
+      ], 2])
       const stale = yield* a(path, { method: "PATCH", json: { types: null }, headers: { "if-match": `"1"` } })
       assert.deepStrictEqual([stale.status, stale.body.code], [409, "version_conflict"])
       const off = yield* a(path, { method: "PATCH", json: { enabled: false, description: null } })
-      assert.deepStrictEqual([off.body.status, off.body.disabledBecause, off.body.description], ["disabled", "by_merchant", null])
+      assert.deepStrictEqual([off.body.status, off.body.disabledBecause, off.body.description], [
+        "disabled",
+        "by_merchant",
+        null
+      ])
       assert.strictEqual((yield* a(`${path}/test`, { method: "POST" })).body.code, "not_possible_now")
       const on = yield* a(path, { method: "PATCH", json: { enabled: true } })
       assert.deepStrictEqual([on.body.status, on.body.disabledBecause], ["enabled", null])
@@ -91,12 +116,18 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
   it.effect("are gone once they are deleted, and are listed until then", () =>
     Effect.gen(function*() {
       const { body: { id } } = yield* register()
-      const listed = () => Effect.map(a(`${base}?limit=100`), ({ body }) => body.data.map(({ id }: { id: string }) => id))
+      const listed = () =>
+        Effect.map(a(`${base}?limit=100`), ({ body }) => body.data.map(({ id }: { id: string }) => id))
       assert.include(yield* listed(), id)
       const removed = yield* a(`${base}/${id}`, { method: "DELETE" })
       assert.deepStrictEqual([removed.status, removed.text], [204, ""])
       assert.notInclude(yield* listed(), id)
-      for (const [path, options] of [["", {}], ["", { method: "DELETE" }], ["/test", { method: "POST" }], ["/deliveries", {}]] as const) {
+      for (
+        const [path, options] of [["", {}], ["", { method: "DELETE" }], ["/test", { method: "POST" }], [
+          "/deliveries",
+          {}
+        ]] as const
+      ) {
         assert.strictEqual((yield* a(`${base}/${id}${path}`, options)).body.code, "not_found")
       }
     }))
@@ -172,6 +203,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the res
       const { keys, url } = yield* World
       const { body: { id } } = yield* register()
       const ids = [yield* owe(id, "invoice.created", 10), yield* owe(id, "invoice.settled", 11)]
+      yield* visible("", 2)
       const first = yield* a("/v1/events?limit=1")
       const second = yield* a(`/v1/events?limit=1&after=${first.body.nextCursor}`)
       assert.deepStrictEqual([first, second].map(({ body }) => body.data[0].id), ids)
@@ -179,6 +211,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the res
       const end = yield* a(`/v1/events?after=${second.body.nextCursor}`)
       assert.deepStrictEqual(end.body.data, [])
       const later = yield* owe(id, "invoice.expired", 12)
+      yield* visible(`?after=${end.body.nextCursor}`, 1)
       const next = yield* a(`/v1/events?after=${end.body.nextCursor}`)
       assert.deepStrictEqual(next.body.data.map(({ id }: { id: string }) => id), [later])
       const settled = yield* a("/v1/events?types=invoice.settled,invoice.canceled")
@@ -201,7 +234,12 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the res
       const { url } = yield* World
       assert.deepStrictEqual((yield* ask(`${url}/health/live`)).body, { status: "ok" })
       const ready = yield* ask(`${url}/health/ready`)
-      assert.deepStrictEqual([ready.status, ready.body.status, ready.body.database.status, ready.body.bus.status], [200, "ready", "ok", "ok"])
+      assert.deepStrictEqual([ready.status, ready.body.status, ready.body.database.status, ready.body.bus.status], [
+        200,
+        "ready",
+        "ok",
+        "ok"
+      ])
       assert.deepStrictEqual([ready.body.chains[0].chain, ready.body.chains[0].status], ["dev", "ok"])
     }))
 
@@ -211,7 +249,11 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the res
       const ledger = yield* ChainLedger
       yield* ledger.halt("dev", "reorg deeper than the window")
       const { body, status } = yield* ask(`${url}/health/ready`)
-      assert.deepStrictEqual([status, body.status, body.chains[0].haltedBecause], [503, "unavailable", "reorg deeper than the window"])
+      assert.deepStrictEqual([status, body.status, body.chains[0].haltedBecause], [
+        503,
+        "unavailable",
+        "reorg deeper than the window"
+      ])
       assert.strictEqual((yield* ask(`${url}/health/live`)).status, 200)
       yield* ledger.resume("dev")
       assert.strictEqual((yield* ask(`${url}/health/ready`)).status, 200)
