@@ -2,7 +2,7 @@
 import { DateTime, Result, Schema } from "effect"
 import type { Aggregate, Decision } from "./Aggregate.ts"
 import { type BaseUnits, BaseUnits as BaseUnitsSchema, max, mulDivDown, sum, zero } from "./Amount.ts"
-import { Address, AssetId, assets, atLeast, ChainId, Level, Mode } from "./Chain.ts"
+import { Address, AssetId, assets, atLeast, ChainId, Level, type Method, Mode } from "./Chain.ts"
 import * as Id from "./Id.ts"
 import { MerchantId } from "./Merchant.ts"
 import { type Currency, dueForValue, Instant, Price, Quote, valueOf, valueOfPrice } from "./Money.ts"
@@ -486,13 +486,19 @@ const steady = (state: State, seen: Sighting, policy: Policy): boolean => {
 
 const pegged = (asset: AssetId, currency: Currency) => asset === currency || assets[asset].peg === currency
 
-/** Whether the market's price is needed before this sighting can be decided on. */
+/**
+ * Whether the market's price is to be had before this sighting is decided on. For an asset that this invoice did not
+ * offer, only if the merchant accepts it elsewhere and its price stands still: others are for a person to look at
+ * (invoice.md, 15).
+ */
 export const needsMarket = (
   state: Pick<State, "methods" | "price" | "expiresAt">,
-  seen: Pick<Sighting, "asset" | "chain" | "block">
+  seen: Pick<Sighting, "asset" | "chain" | "block">,
+  accepts: ReadonlyArray<Method>
 ): boolean => {
-  const quote = offered(state, seen)
-  if (quote === undefined) return true
+  if (offered(state, seen) === undefined) {
+    return assets[seen.asset].peg !== null && accepts.some(({ asset }) => asset === seen.asset)
+  }
   const late = state.expiresAt !== null && seen.block.time.epochMilliseconds > state.expiresAt.epochMilliseconds
   return late && !pegged(seen.asset, state.price.currency)
 }

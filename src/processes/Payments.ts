@@ -4,7 +4,14 @@ import { chains } from "#domain/Chain.ts"
 import * as Invoice from "#domain/Invoice.ts"
 import { MerchantId } from "#domain/Merchant.ts"
 import { Observation } from "#domain/Observation.ts"
-import { ConfirmPayment, CloseWindow, DetectPayment, DropPayment, LetReversalStand, NoteOverdue } from "#commands/Invoices.ts"
+import {
+  CloseWindow,
+  ConfirmPayment,
+  DetectPayment,
+  DropPayment,
+  LetReversalStand,
+  NoteOverdue
+} from "#commands/Invoices.ts"
 import { type Behalf, Dispatch, type DispatchError } from "#commands/Dispatch.ts"
 import * as History from "#commands/History.ts"
 import { Quotes } from "#commands/Quotes.ts"
@@ -13,7 +20,7 @@ import { ChainLedger } from "#ports/ChainLedger.ts"
 import { StoreUnavailable } from "#ports/EventStore.ts"
 import { type Timer, Timers } from "#ports/Timers.ts"
 import { Views } from "#ports/Views.ts"
-import { addressBook } from "#projections/Directory.ts"
+import { addressBook, merchants } from "#projections/Directory.ts"
 import { invoiceDetails } from "#projections/InvoiceDetails.ts"
 import { type Alarm, alarmsOfEvent, alarmsOfObservation, type Owner, Reminder } from "#reactions/InvoicePayments.ts"
 
@@ -53,12 +60,13 @@ export const layer = Layer.effectDiscard(
 
     const detect = Effect.fnUntraced(function*(
       seen: Extract<Observation, { _tag: "TransferSeen" }>,
-      { invoiceId }: Owner,
+      { invoiceId, merchantId }: Owner,
       behalf: Behalf
     ) {
       const { _tag, to: _to, ...transfer } = seen
       const row = yield* views.get(invoiceDetails, invoiceId)
-      const unclear = row !== null && Invoice.needsMarket(row, seen)
+      const merchant = yield* views.get(merchants, merchantId)
+      const unclear = row !== null && Invoice.needsMarket(row, seen, merchant?.accepts ?? [])
       const market = unclear ? yield* quotes.market(seen, row.price.currency) : null
       yield* dispatch(DetectPayment, invoiceId, { ...transfer, market }, behalf)
     })
@@ -93,16 +101,17 @@ export const layer = Layer.effectDiscard(
     })
 
     /** Works a batch off key by key, in order within each, and winds the timers that follow from it. */
-    const batchOf = (react: (message: Message) => Effect.Effect<ReadonlyArray<Alarm>, DispatchError | HandlerFailed>) =>
-    (messages: ReadonlyArray<Message>) =>
-      Effect.forEach(
-        Object.values(Object.groupBy(messages, ({ key }) => key)),
-        (sameKey) => Effect.forEach(sameKey ?? [], react),
-        { concurrency: sideBySide }
-      ).pipe(
-        Effect.flatMap((alarms) => wind(alarms.flat(2))),
-        Effect.mapError((error) => isOurs(error) ? error : new HandlerFailed({ reason: error._tag, retry: true }))
-      )
+    const batchOf =
+      (react: (message: Message) => Effect.Effect<ReadonlyArray<Alarm>, DispatchError | HandlerFailed>) =>
+      (messages: ReadonlyArray<Message>) =>
+        Effect.forEach(
+          Object.values(Object.groupBy(messages, ({ key }) => key)),
+          (sameKey) => Effect.forEach(sameKey ?? [], react),
+          { concurrency: sideBySide }
+        ).pipe(
+          Effect.flatMap((alarms) => wind(alarms.flat(2))),
+          Effect.mapError((error) => isOurs(error) ? error : new HandlerFailed({ reason: error._tag, retry: true }))
+        )
 
     /** How far every chain of an invoice has been read; a chain that was never read counts as not at all. */
     const readUntil = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {

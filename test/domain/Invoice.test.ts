@@ -66,6 +66,14 @@ const isUnderpaid = [
   needsAttention("underpaid")
 ]
 
+/** Whether the example invoice needs the market's price; its merchant takes USDC and ETH. */
+const needs = (chain: "base" | "ethereum", asset: "usdc" | "eth" | "dai", time: string) =>
+  Invoice.needsMarket(
+    [opened()].reduce(Invoice.evolve, Invoice.initial),
+    { chain, asset, block: block(time) },
+    [{ chain: "base", asset: "usdc" }, { chain: "ethereum", asset: "eth" }]
+  )
+
 describe("opening", () => {
   it("records what is asked, and waits", () =>
     given()
@@ -278,20 +286,27 @@ describe("a full payment that is late", () => {
         settled({ received: zero, shortfall: value(25), settledAt: at("11:30") })
       ))
 
-  it("decision 2: needs the market's price only for what is late and volatile, or was not offered", () => {
-    const state = [opened()].reduce(Invoice.evolve, Invoice.initial)
-    const needs = (chain: "base" | "ethereum", asset: "usdc" | "eth", time: string) =>
-      Invoice.needsMarket(state, { chain, asset, block: block(time) })
+  it("decision 2: needs the market's price only for what is late and volatile", () =>
     assert.deepStrictEqual(
       {
         offeredInTime: needs("ethereum", "eth", "10:05"),
         volatileLate: needs("ethereum", "eth", "10:15:01"),
-        stableLate: needs("base", "usdc", "10:15:01"),
-        notOffered: needs("base", "eth", "10:05")
+        stableLate: needs("base", "usdc", "10:15:01")
       },
-      { offeredInTime: false, volatileLate: true, stableLate: false, notOffered: true }
-    )
-  })
+      { offeredInTime: false, volatileLate: true, stableLate: false }
+    ))
+})
+
+describe("an asset that was not offered", () => {
+  it("decision 15: is priced if it is stable and the merchant takes it elsewhere; else a person must look", () =>
+    assert.deepStrictEqual(
+      {
+        stableAccepted: needs("ethereum", "usdc", "10:05"),
+        stableNotAccepted: needs("ethereum", "dai", "10:05"),
+        volatileAccepted: needs("base", "eth", "10:05")
+      },
+      { stableAccepted: true, stableNotAccepted: false, volatileAccepted: false }
+    ))
 })
 
 describe("a payment that falls short", () => {
