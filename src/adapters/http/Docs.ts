@@ -113,10 +113,9 @@ const operationHtml = (entry: Entry, origin: string) => {
   const { method, operation, path, request } = entry
   const id = anchor(operation.operationId)
   const body = operation.requestBody?.content["application/json"]?.schema
-  const changes = method === "GET" ? "" : ` <small>changes something</small>`
   return `<article id="${id}"><h3><a href="#${id}">${escaped(operation.summary)}</a></h3>
-<p class="route"><b>${method}</b> <code>${escaped(path)}</code>${changes}</p><p>${prose(operation.description)}</p>
-${parametersHtml(operation)}${body === undefined ? "" : `<h4>Body</h4>${fieldsHtml(body)}`}
+<p class="route"><b>${method}</b> <code>${escaped(path)}</code></p><p>${prose(operation.description)}</p>
+${parametersHtml(operation)}${body === undefined ? "" : `<h4>Body</h4>${bodyHtml(body)}`}
 <h4>Answers</h4><dl>${
     Object.entries(operation.responses).map(([status, answer]) => answerHtml(status, answer)).join("")
   }</dl>
@@ -131,6 +130,11 @@ ${
       }</textarea></label>`
   }
 <button>Send</button><output></output></form></details></article>`
+}
+
+const bodyHtml = (schema: JsonSchema) => {
+  const named = document.components.schemas[refOf(schema) ?? ""]
+  return named === undefined ? fieldsHtml(schema) : fieldsHtml(named)
 }
 
 const parametersHtml = ({ parameters }: Operation) =>

@@ -195,4 +195,6 @@ export class EndpointsApi extends HttpApiGroup.make("webhookEndpoints").add(
         "again until it says 0. Under the same `Idempotency-Key`, nothing more is recovered."
     )
   )
-).middleware(Asked).middleware(Authenticated).middleware(Answered).prefix("/v1/webhook-endpoints") {}
+).annotate(OpenApi.Title, "Webhook endpoints").middleware(Asked).middleware(Authenticated).middleware(Answered).prefix(
+  "/v1/webhook-endpoints"
+) {}
