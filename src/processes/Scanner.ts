@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
   let behind = { hash: "", since: 0 }
 
   const tick = Effect.gen(function*() {
-    const cursor = (yield* ledger.cursor(chain)) ?? (yield* begin)
+    const cursor: Cursor = (yield* ledger.cursor(chain)) ?? (yield* begin)
     if (cursor.halted !== null) {
       trusted = false
       return "halted"
@@ -83,8 +83,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
         trusted = false
         batch = Math.max(1, Math.floor(batch / 2))
       })
-    ),
-    Effect.withSpan("Scanner.tick", { attributes: { chain } })
+    )
   )
 
   const genesis = Effect.gen(function*() {
@@ -92,19 +91,18 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     return yield* known(0)
   })
 
-  const begin: Effect.Effect<Cursor, Effect.Error<ReturnType<typeof ledger.begin>> | Effect.Error<typeof genesis>> =
-    Effect
-      .gen(function*() {
-        const { hash } = yield* genesis
-        yield* askForFinality
-        const head = yield* reader.head
-        const startAt = options.startAt?.[chain]
-        const header = startAt === undefined ? head : yield* known(Math.max(0, Math.min(startAt, head.number) - 1))
-        const finalized = Math.min(header.number, finalHeight(0, tag, head.number, finalDepth))
-        yield* ledger.begin(chain, { header, genesis: hash, finalized })
-        yield* Effect.logInfo(`${chain}: reading begins after block ${header.number}`)
-        return { ...header, genesis: hash, finalized, halted: null }
-      })
+  const begin = Effect.gen(function*() {
+    const { hash } = yield* genesis
+    yield* askForFinality
+    const head = yield* reader.head
+    const startAt = options.startAt?.[chain]
+    const header = startAt === undefined ? head : yield* known(Math.max(0, Math.min(startAt, head.number) - 1))
+    const finalized = Math.min(header.number, finalHeight(0, tag, head.number, finalDepth))
+    yield* ledger.begin(chain, { header, genesis: hash, finalized })
+    yield* Effect.logInfo(`${chain}: reading begins after block ${header.number}`)
+    trusted = true
+    return { ...header, genesis: hash, finalized, halted: null }
+  })
 
   /** A tag that falls is not believed, but is no reason to stop reading either: finality waits, payments do not. */
   const askForFinality = Effect.gen(function*() {
@@ -123,7 +121,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     return "idle" as const
   })
 
-  const advance = Effect.fnUntraced(function*(cursor: Cursor, head: Header, finalized: number) {
+  const advance = Effect.fn("Scanner.advance")(function*(cursor: Cursor, head: Header, finalized: number) {
     const first = cursor.number + 1
     const numbers = Array.from({ length: Math.min(batch, head.number - cursor.number) }, (_, i) => first + i)
     const headers = yield* Effect.forEach(
@@ -152,11 +150,14 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     if (behind.hash !== head.hash) behind = { hash: head.hash, since: now }
     if (now - behind.since < Math.max(2 * blockTime, leastPatience)) return "idle"
     if (head.number >= cursor.finalized) return yield* walkBack(cursor, head.number)
-    return yield* unreachable(`the node is at ${head.number}, although ${cursor.finalized} was final`)
+    return yield* new ChainUnreachable({
+      chain,
+      reason: `the node is at ${head.number}, although ${cursor.finalized} was final`
+    })
   })
 
   /** Goes back to the highest block of ours that the node has, too. */
-  const walkBack = Effect.fnUntraced(function*(cursor: Cursor, top: number) {
+  const walkBack = Effect.fn("Scanner.walkBack")(function*(cursor: Cursor, top: number) {
     for (let number = Math.min(top, cursor.number); number >= cursor.finalized; number--) {
       const ours = yield* ledger.headerAt(chain, number)
       const theirs = yield* known(number)
@@ -192,11 +193,11 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
 
   /** A block that must be there, since the node has a later one. Where it is not, that says nothing about our branch. */
   const known = (number: number) =>
-    Effect.flatMap(
+    Effect.filterOrFail(
       reader.headerAt(number),
-      (header) => header === null ? unreachable(`the node has no block ${number}`) : Effect.succeed(header)
+      (header) => header !== null,
+      () => new ChainUnreachable({ chain, reason: `the node has no block ${number}` })
     )
-  const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
 
   const pause = (outcome: Outcome) => {
     switch (outcome) {

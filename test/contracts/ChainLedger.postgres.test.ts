@@ -1,4 +1,9 @@
-import { postgresLedger } from "../support/ledgers.ts"
+import { layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { clearPostgres, postgresLedger } from "../support/ledgers.ts"
 import { chainLedgerContract } from "./ChainLedger.contract.ts"
 
-chainLedgerContract("postgres", postgresLedger)
+layer(postgresLedger)(
+  "ChainLedger: postgres",
+  (it) => chainLedgerContract((what, test) => it.effect(what, () => Effect.andThen(clearPostgres, test)))
+)

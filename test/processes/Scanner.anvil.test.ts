@@ -64,7 +64,7 @@ const play = Effect.fnUntraced(function*(seed: number) {
   const { published, register } = yield* Probe
   const { client, contracts, url } = yield* furnished
   const usdc = contracts.usdc as Hex
-  const node = (method: string, ...params: ReadonlyArray<unknown>) =>
+  const node = (method: string, ...params: ReadonlyArray<unknown>): Effect.Effect<unknown> =>
     Effect.promise(() => client.request({ method: method as never, params: params as never }))
 
   const [owner] = yield* Effect.promise(() => client.getAddresses())

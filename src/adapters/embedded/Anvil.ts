@@ -18,7 +18,7 @@ import { type Address, chains } from "#domain/Chain.ts"
 import compiled from "./DevContracts.json" with { type: "json" }
 import { freePort } from "./Ports.ts"
 
-export class AnvilFailed extends Schema.TaggedError<AnvilFailed>()("AnvilFailed", {
+class AnvilFailed extends Schema.TaggedError<AnvilFailed>()("AnvilFailed", {
   doing: Schema.String,
   reason: Schema.String
 }) {
@@ -166,7 +166,7 @@ const furniture = [
   { contract: TestPriceFeed, args: ["EUR / USD", 1_08000000n] }
 ]
 
-export interface DevContracts {
+interface DevContracts {
   readonly usdc: Address
   readonly dai: Address
   /** Price feeds as Chainlink's, with eight decimals. */

@@ -99,17 +99,16 @@ export const make = ({
       const actual = Number(yield* ask(Schema.String, "eth_chainId", []))
       if (actual !== expected) return yield* new WrongChain({ chain, expected, actual })
     }).pipe(Effect.catchTag("Refused", ({ code }) => Effect.fail(unreachable(`eth_chainId: error ${code}`)))),
-    head: Effect.flatMap(
+    head: Effect.filterOrFail(
       refusal(byNumber("latest")),
-      (header) => header === null ? Effect.fail(unreachable("no latest block")) : Effect.succeed(header)
+      (header) => header !== null,
+      () => unreachable("no latest block")
     ),
     headerAt: (number) =>
-      Effect.flatMap(
+      Effect.filterOrFail(
         refusal(byNumber(`0x${number.toString(16)}`)),
-        (header) =>
-          header === null || header.number === number
-            ? Effect.succeed(header)
-            : Effect.fail(inconsistent(`asked for block ${number}, got ${header.number}`))
+        (header) => header === null || header.number === number,
+        () => inconsistent(`asked for block ${number}, got another`)
       ),
     block: Effect.fnUntraced(function*(hash) {
       const json = yield* refusal(ask(Schema.NullOr(BlockJson), "eth_getBlockByHash", [hash, true], blockTimeout))
