@@ -30,8 +30,16 @@ export const buildWeb = async (): Promise<string> => {
   const { build } = await import("vite")
   const fresh = `${target}-${randomBytes(6).toString("hex")}`
   const common = { root, configFile: path.join(root, "vite.config.ts"), logLevel: "warn" as const }
-  await build({ ...common, build: { outDir: fresh } })
-  await build({ ...common, build: { outDir: fresh, ssr: true } })
+  // Inside a test run the environment says "test", and the page would be built for debugging, with this machine's paths.
+  const environment = process.env["NODE_ENV"]
+  process.env["NODE_ENV"] = "production"
+  try {
+    await build({ ...common, build: { outDir: fresh } })
+    await build({ ...common, build: { outDir: fresh, ssr: true } })
+  } finally {
+    if (environment === undefined) delete process.env["NODE_ENV"]
+    else process.env["NODE_ENV"] = environment
+  }
 
   const assets = path.join(fresh, "assets")
   const names = fs.readdirSync(assets)

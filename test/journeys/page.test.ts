@@ -8,6 +8,7 @@ import { buildWeb } from "../../scripts/build-web.ts"
 import { startBrowser } from "../support/browser.ts"
 import { makeWorld, serve } from "../support/checkoutServer.ts"
 import { invoiceId, stories } from "../support/payerStories.ts"
+import { until } from "../support/until.ts"
 
 const browser: Browser | null = await startBrowser("the checkout page in a browser (test/journeys/page.test.ts)")
 beforeAll(() => buildWeb())
@@ -188,7 +189,10 @@ describe.skipIf(browser === null)("the page moves by itself", () => {
       world.becomes(paid)
       await headline(page, "Paid")
     })
-    assert.strictEqual(yield* Effect.promise(() => page.title()), "Paid – Blue Mug Coffee")
+    yield* until(
+      "the tab says so too",
+      () => Effect.map(Effect.promise(() => page.title()), (title) => title === "Paid – Blue Mug Coffee")
+    )
   })
   const noSocket = (page: Page) => page.routeWebSocket(/\/v1\/live\//, (socket) => void socket.close())
   const noEvents = (page: Page) => page.route(/\/events/, (route) => route.abort())

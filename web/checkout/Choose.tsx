@@ -36,7 +36,11 @@ export const Choose = ({ onPick, snapshot }: Props) => {
                 </span>
                 <span class="note">{id === last ? en.lastUsed : en.confirmsIn(confirmationSeconds)}</span>
               </span>
-              {remaining !== null && <span class="due">{en.short(remaining)}</span>}
+              {remaining !== null && (
+                <span class="due">
+                  {en.short(remaining)} <span class="network">{symbol}</span>
+                </span>
+              )}
               <Icon name="next" />
             </a>
           </li>

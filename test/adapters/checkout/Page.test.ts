@@ -173,6 +173,17 @@ describe("the assets", () => {
       assert.strictEqual((yield* get(`${origin}/assets/..%2fmanifest.json`)).status, 404)
     }))
 
+  it("hold nothing of the machine they were built on", () => {
+    const built = fs.readdirSync(web, { recursive: true, encoding: "utf8" }).filter((name) =>
+      /\.(m?js|css|json)$/.test(name)
+    )
+    assert.isAtLeast(built.length, 4)
+    for (const name of built) {
+      const text = fs.readFileSync(path.join(web, name), "utf8")
+      assert.isFalse(text.includes(process.cwd()) || text.includes("jsxDEV"), name)
+    }
+  })
+
   it.live("weigh no more than 40 KB together with the largest page, style and script, zipped", () =>
     Effect.gen(function*() {
       const { script } = JSON.parse(fs.readFileSync(path.join(web, "manifest.json"), "utf8")) as { script: string }
