@@ -59,11 +59,14 @@ export const flags = {
   webhookPorts: text("webhook-ports", "443", "Ports webhooks may reach. Default 443."),
   rateLimit: whole("rate-limit", 6000, { minimum: 1, maximum: 10_000_000 }, "Requests a minute for one API key."),
   otlpUrl: text("otlp-url", "", "OTLP/HTTP collector that traces go to, like http://127.0.0.1:4318. Default: none."),
-  logLevel: described(Flag.Literals("log-level", ["debug", "info", "warn", "error"]), "log-level", "Default warn.")
-    .pipe(
-      Flag.withFallbackConfig(Config.Literals(["debug", "info", "warn", "error"], "LOG_LEVEL")),
-      Flag.withDefault("warn" as const)
-    )
+  logs: described(
+    Flag.Literals("logs", ["debug", "info", "warn", "error"]),
+    "logs",
+    "The least that is worth a line. Default warn."
+  ).pipe(
+    Flag.withFallbackConfig(Config.Literals(["debug", "info", "warn", "error"], "LOGS")),
+    Flag.withDefault("warn" as const)
+  )
 }
 
 export type Settings = {

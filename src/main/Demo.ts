@@ -109,8 +109,8 @@ export const open = Effect.fn("Demo.open")(function*(folder: string, apiUrl: str
     ? earlier.id
     : (yield* invoicing.open({
       mode: "test",
-      price: { amount: units(2500n), currency: "EUR" },
-      description: "Blue mug, handmade",
+      price: { amount: units(6400n), currency: "EUR" },
+      description: "Espresso set: four cups, one pot",
       orderId: "1234",
       expiresIn: 3600
     }, behalf)).id

@@ -98,7 +98,7 @@ const command = Command.make("crypto-checkout", flags, (settings) =>
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`\n  ${explain(cause)}\n`)),
     Effect.provide(
       Telemetry.layer({
-        level: levels[settings.logLevel],
+        level: levels[settings.logs],
         json: settings.json,
         otlpUrl: settings.otlpUrl === "" ? null : settings.otlpUrl
       })
