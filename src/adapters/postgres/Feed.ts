@@ -13,12 +13,6 @@ export interface Cursor {
   readonly position: bigint
 }
 
-export interface Page {
-  readonly messages: ReadonlyArray<Message>
-  /** The cursor behind it. */
-  readonly after: Cursor
-}
-
 /** The feed as a table in a `from`. Its place is `prev, cur, tx, position, limit, shards`. */
 export const table = (sql: PgClient.PgClient, topic: Topic, place: Statement.Fragment) =>
   topic === "domain-events" ? sql`es.feed(${place})` : sql`es.outbox_feed(${topic}, ${place})`
@@ -51,6 +45,7 @@ export const read = Effect.fnUntraced(function*(
   if (first === undefined) return null
   const found = rows.filter(isMessage)
   const last = found.length < limit ? undefined : found.at(-1)
+  /** The cursor behind the page. */
   const after: Cursor = last === undefined
     ? { prev: first.cur, cur: null, tx: 0n, position: 0n }
     : { prev: first.prev, cur: first.cur, tx: last.tx, position: last.position }
