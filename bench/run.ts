@@ -2,9 +2,10 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import type { Bench, Figure } from "./Bench.ts"
+import * as Appending from "./append.ts"
 import * as Dispatching from "./dispatch.ts"
 
-const benches: Readonly<Record<string, Bench>> = { ...Dispatching.benches }
+const benches: Readonly<Record<string, Bench>> = { ...Dispatching.benches, ...Appending.benches }
 
 const asJson = process.argv.includes("--json")
 const named = process.argv.slice(2).filter((argument) => argument !== "--json")

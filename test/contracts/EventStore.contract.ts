@@ -53,7 +53,7 @@ const tagsOf = <A, E extends { readonly _tag: string }>(exits: ReadonlyArray<Exi
 const count = (tags: ReadonlyArray<string>, tag: string) => tags.filter((each) => each === tag).length
 
 const together = <A, E, R>(effects: ReadonlyArray<Effect.Effect<A, E, R>>) =>
-  Effect.all(effects.map(Effect.exit), { concurrency: "unbounded" })
+  Effect.forEach(effects, Effect.exit, { concurrency: "unbounded" })
 
 export const eventStoreContract = <E>(name: string, layer: Layer.Layer<EventStore | Views, E>) =>
   describeWith(layer, { excludeTestServices: true })(`EventStore: ${name}`, (it) => {
