@@ -42,7 +42,7 @@ export const loaded = <E>(
   })
 
 /** Runs both ways in turn, so that whatever else the machine does falls on both; after one round to warm up. */
-export const interleaved = <A, B, E>(rounds: number, a: Effect.Effect<A, E>, b: Effect.Effect<B, E>) =>
+export const interleaved = <A, B, E, F>(rounds: number, a: Effect.Effect<A, E>, b: Effect.Effect<B, F>) =>
   Effect.gen(function*() {
     yield* a
     yield* b
