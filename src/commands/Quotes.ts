@@ -1,7 +1,7 @@
 /** What things cost now: the market as all sources see it, and the quotes that invoices are opened with. */
 import { Context, DateTime, Effect, Latch, Layer, Result, Schedule } from "effect"
 import { AssetId, type Level, type Method, tokenOf } from "#domain/Chain.ts"
-import { Currency, dueFor, type Fiat, fiat, type Price, type Quote } from "#domain/Money.ts"
+import { Currency, dueFor, type Fiat, fiat, legible, type Price, type Quote } from "#domain/Money.ts"
 import * as Rates from "#domain/Rates.ts"
 import { RateSourceFailed, RateSources, type RateSourceShape } from "#ports/RateSource.ts"
 
@@ -88,7 +88,14 @@ export class Quotes extends Context.Service<Quotes>()("checkout/commands/Quotes"
           chain,
           asset,
           decimals: token.decimals,
-          due: price.amount === null ? null : dueFor(price.amount, price.currency, token.decimals, rate),
+          due: price.amount === null
+            ? null
+            : legible(
+              dueFor(price.amount, price.currency, token.decimals, rate),
+              token.decimals,
+              asset,
+              price.currency
+            ),
           rate,
           sources,
           quotedAt: now,

@@ -5,7 +5,7 @@ import { type BaseUnits, BaseUnits as BaseUnitsSchema, max, mulDivDown, sum, zer
 import { Address, AssetId, assets, atLeast, ChainId, Level, type Method, Mode } from "./Chain.ts"
 import * as Id from "./Id.ts"
 import { MerchantId } from "./Merchant.ts"
-import { type Currency, dueForValue, Instant, Price, Quote, valueOf, valueOfPrice } from "./Money.ts"
+import { type Currency, dueForValue, Instant, legible, Price, Quote, valueOf, valueOfPrice } from "./Money.ts"
 import { Policy } from "./Policy.ts"
 
 export const InvoiceId = Id.schema("inv").pipe(Schema.brand("InvoiceId"))
@@ -600,10 +600,11 @@ export const mark =
 
 /** What is left to pay by a method, in its base units, rounded up; zero once covered. */
 export const remaining = (
-  { decimals, rate }: Pick<Quote, "decimals" | "rate">,
+  { asset, decimals, rate }: Pick<Quote, "asset" | "decimals" | "rate">,
   price: Price,
   seen: bigint
 ): BaseUnits => {
   const left = max(0n, valueOfPrice(price.amount ?? 0n) - seen)
-  return left === 0n ? zero : dueForValue(left, price.currency, decimals, rate)
+  const due = left === 0n ? zero : dueForValue(left, price.currency, decimals, rate)
+  return legible(due, decimals, asset, price.currency)
 }

@@ -94,6 +94,19 @@ export const dueFor = (minor: bigint, currency: Currency, decimals: number, rate
 export const dueForValue = (value: bigint, currency: Currency, decimals: number, rate: Ratio): BaseUnits =>
   mulDivUp(value * pow10(decimals), rate.denominator, rate.numerator * pow10(digitsOf(currency) + valueScale))
 
+/** Decimals of an amount that a person can compare and type. */
+const legibleDecimals = 8
+
+/**
+ * What is due in an asset whose price moves has no exact amount, so it is asked for in eight decimals, rounded up: far
+ * less than a cent of anything. A price written in the asset itself stays as it was written.
+ */
+export const legible = (due: BaseUnits, decimals: number, asset: AssetId, currency: Currency): BaseUnits => {
+  if (decimals <= legibleDecimals || asset === currency) return due
+  const step = pow10(decimals - legibleDecimals)
+  return units(mulDivUp(due, 1n, step) * step)
+}
+
 /** What base units are worth, as a value: rounded down. */
 export const valueOf = (amount: bigint, currency: Currency, decimals: number, rate: Ratio): BaseUnits =>
   mulDivDown(amount * pow10(digitsOf(currency) + valueScale), rate.numerator, rate.denominator * pow10(decimals))

@@ -30,9 +30,11 @@ const processes = Layer.mergeAll(
 )
 
 /** The page, and in a demo what a newcomer plays with beside it. */
-const pages = (demoRpc: string | null) =>
-  demoRpc === null ? Checkout.layer() : Layer.merge(
-    Layer.unwrap(Effect.map(Demo.payer(demoRpc), (pay) => Checkout.layer({ demo: { webhooks: Sink.sinkPath, pay } }))),
+const pages = (publicUrl: string, demoRpc: string | null) =>
+  demoRpc === null ? Checkout.layer({ publicUrl }) : Layer.merge(
+    Layer.unwrap(
+      Effect.map(Demo.payer(demoRpc), (pay) => Checkout.layer({ publicUrl, demo: { webhooks: Sink.sinkPath, pay } }))
+    ),
     Sink.layer
   )
 
@@ -46,7 +48,10 @@ const run = Effect.fnUntraced(function*(written: Settings) {
   const demoRpc = written.demo ? yield* Demo.chain(written, folder) : null
   const settings = demoRpc === null ? written : Demo.settingsFor(written, demoRpc)
 
-  const server = Server.layer({ host: settings.host, port, publicUrl, limits: limitsOf(settings) }, pages(demoRpc))
+  const server = Server.layer(
+    { host: settings.host, port, publicUrl, limits: limitsOf(settings) },
+    pages(publicUrl, demoRpc)
+  )
   const everything = Layer.mergeAll(server, processes).pipe(
     Layer.provideMerge(Live.layer(settings, place)),
     Layer.provideMerge(Sink.SinkSecret.layer)

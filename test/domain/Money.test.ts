@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import * as fc from "fast-check"
+import { parse } from "#domain/Amount.ts"
 import * as Money from "#domain/Money.ts"
 import { at, quote, usd, usdc, value } from "../support/examples.ts"
 
@@ -111,5 +112,18 @@ describe("a rate", () => {
       { lockedUntil, quotedAt, sources, spreadBasisPoints },
       { lockedUntil: at("10:15"), quotedAt: at("10:00"), sources: ["table"], spreadBasisPoints: 0 }
     )
+  })
+})
+
+describe("an amount to be typed", () => {
+  const ether = (text: string) => Result.getOrThrow(parse(text, 18))
+
+  it("is rounded up to eight decimals where the price moves", () =>
+    assert.strictEqual(Money.legible(ether("0.008298892927683448"), 18, "eth", "EUR"), ether("0.0082989")))
+
+  it("stays exact where the price is written in the asset, or has few decimals", () => {
+    assert.strictEqual(Money.legible(ether("0.008298892927683448"), 18, "eth", "eth"), ether("0.008298892927683448"))
+    const cents = Result.getOrThrow(parse("27.106148", 6))
+    assert.strictEqual(Money.legible(cents, 6, "usdc", "EUR"), cents)
   })
 })

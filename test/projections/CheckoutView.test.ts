@@ -150,7 +150,7 @@ describe("amounts and links", () => {
   it("ask a wallet for wei of the chain's own coin", () =>
     assert.strictEqual(
       viewOf("waiting for ether").methods[0]?.paymentUri,
-      "ethereum:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf@1?value=8298892927683448"
+      "ethereum:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf@1?value=8298900000000000"
     ))
 
   it("name no amount for a top-up", () => {

@@ -29,10 +29,10 @@ const textOf = (html: string) =>
 
 /** By story: what must be read on the page, the headline first; then what must not. */
 const pages: Readonly<Record<string, readonly [seen: ReadonlyArray<string>, unseen?: ReadonlyArray<string>]>> = {
-  choosing: [["How would you like to pay?", "USDC on Base", "27.106148", "≈ 0.00829889"], ["Copy"]],
+  choosing: [["How would you like to pay?", "USDC on Base", "27.106148", "0.0082989"], ["Copy"]],
   "choosing in test mode": [["How would you like to pay?", "Test mode", "DAI on Development chain"]],
   waiting: [["Send exactly 27.106148 USDC on Base", "Waiting for your payment", "Copy the address", "0x7E5F"]],
-  "waiting for ether": [["Send exactly 0.008298892927683448 ETH on Ethereum", "1 ETH = €3,012.45"]],
+  "waiting for ether": [["Send exactly 0.0082989 ETH on Ethereum", "1 ETH = €3,012.45"]],
   "waiting for a top-up": [["Send any amount of USDC on Base", "Any amount"], ["exactly"]],
   "waiting while the network is behind": [["Send exactly 27.106148 USDC", "Our view of Base is delayed"]],
   partial: [["€11.15 received, €13.85 to go", "15.006148", "5 of 10 confirmations", "rather have it back"]],
