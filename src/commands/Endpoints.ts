@@ -1,6 +1,5 @@
 /** What a merchant asks of its webhook endpoints where something must be made or looked up first: secrets, addresses, pings. */
 import { Context, DateTime, Effect, Layer, Redacted, Schema } from "effect"
-import { Base64, Hex } from "effect/encoding"
 import * as Id from "#domain/Id.ts"
 import { MerchantId } from "#domain/Merchant.ts"
 import type { Mode } from "#domain/Chain.ts"
@@ -167,12 +166,12 @@ export class Endpoints extends Context.Service<Endpoints>()("checkout/commands/E
 const known: View<{ readonly id: string }> = { name: "endpoints", row: Schema.Struct({ id: Schema.String }) }
 
 const newSecret = Effect.sync(() =>
-  Redacted.make(`whsec_${Base64.encode(crypto.getRandomValues(new Uint8Array(secretBytes)))}`)
+  Redacted.make(`whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(secretBytes))))}`)
 )
 
 /** The same receipt, the same id, whenever it comes. */
 const idOf = Effect.fnUntraced(function*(tenant: string, { key }: Receipt) {
   const bytes = new TextEncoder().encode(JSON.stringify([tenant, key]))
   const digest = new Uint8Array(yield* Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)))
-  return Id.fromUuid("evt", Hex.encode(digest.slice(0, 16)))
+  return Id.fromUuid("evt", Array.from(digest.slice(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join(""))
 })

@@ -19,10 +19,12 @@ export interface Options {
   readonly perEndpoint?: number
   /** Longer than the sender's deadline: what is not recorded by then is sent again. */
   readonly leaseSeconds?: number
+  /** At most this long between two looks, should the word that there is work have been lost. */
+  readonly longestNap?: Duration.Input
 }
 
-/** At most this long between two looks, should a tick or a deadline have been missed. */
-const longestNap = Duration.seconds(5)
+/** At least this long, lest a clock that is coarser than the database's be asked over and over. */
+const shortestNap = Duration.millis(5)
 const afterOutage = Duration.seconds(1)
 /** When the process ends, what is in flight may finish for this long: a little more than the sender's deadline. */
 const grace = Duration.seconds(20)
@@ -30,9 +32,11 @@ const grace = Duration.seconds(20)
 /** No host answered: another delivery to it would fare no better. */
 const unanswered: ReadonlySet<Outcome> = new Set<Outcome>(["timeout", "dns", "tls", "connection"])
 
-export const layer = ({ leaseSeconds = 60, perEndpoint = 10, schedule = standard, total = 64 }: Options = {}) =>
+export const layer = (options: Options = {}) =>
   Layer.effectDiscard(
     Effect.gen(function*() {
+      const { leaseSeconds = 60, perEndpoint = 10, schedule = standard, total = 64 } = options
+      const longestNap = Duration.fromInputUnsafe(options.longestNap ?? "5 seconds")
       const deliveries = yield* Deliveries
       const views = yield* Views
       const vault = yield* Vault
@@ -42,6 +46,7 @@ export const layer = ({ leaseSeconds = 60, perEndpoint = 10, schedule = standard
       const inFlight = yield* FiberSet.make<void>()
       // Runs after the loop below has ended, and before what is then still in flight is cut off.
       yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(inFlight).pipe(Effect.timeout(grace), Effect.ignore))
+      let sending = 0
       /** Holds one tick: something may have become possible. */
       const ticks = yield* Queue.sliding<void>(1)
       /** Of endpoints whose last attempt had no answer; whoever answers is forgotten. */
@@ -49,18 +54,18 @@ export const layer = ({ leaseSeconds = 60, perEndpoint = 10, schedule = standard
 
       /** Sends what may be sent now, and sleeps until more may. */
       const turn = Effect.gen(function*() {
-        const free = total - (yield* FiberSet.size(inFlight))
+        // Asked before the claim, which takes what is due by then: so nothing can become due unnoticed between the two.
+        const nap = yield* napFor
+        const free = total - sending
         const count = free > 0 ? yield* Effect.uninterruptible(sendOff(free)) : 0
         if (count === free && free > 0) return
-        const nap = yield* napFor
         yield* Effect.raceFirst(Queue.take(ticks), Effect.sleep(nap))
       }).pipe(
         Effect.catchTag("StoreUnavailable", () => Effect.sleep(afterOutage)),
-        Effect.tapCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("claiming failed", cause)
-        ),
         Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.sleep(afterOutage)
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.failCause(cause)
+            : Effect.andThen(Effect.logError("nothing could be claimed", cause), Effect.sleep(afterOutage))
         )
       )
 
@@ -68,6 +73,7 @@ export const layer = ({ leaseSeconds = 60, perEndpoint = 10, schedule = standard
         const now = yield* Clock.currentTimeMillis
         const lower = new Map([...circuits].map(([id, circuit]) => [id, Circuit.permits(circuit, now, perEndpoint)]))
         const claimed = yield* deliveries.claim({ total: free, perEndpoint, lower, leaseSeconds })
+        sending += claimed.length
         for (const delivery of claimed) yield* FiberSet.run(inFlight, deliver(delivery))
         return claimed.length
       })
@@ -79,14 +85,22 @@ export const layer = ({ leaseSeconds = 60, perEndpoint = 10, schedule = standard
         const probes = [...circuits.values()].filter(({ openUntil }) => openUntil > now).map(({ openUntil }) =>
           openUntil - now
         )
-        return Duration.min(longestNap, Duration.min(due, Duration.millis(Math.min(Infinity, ...probes))))
+        const next = Duration.min(due, Duration.millis(Math.min(Infinity, ...probes)))
+        return Duration.max(shortestNap, Duration.min(longestNap, next))
       })
 
       // What breaks here is logged, and its lease runs out: then it is tried again.
       const deliver = (claimed: Claimed) =>
         attempt(claimed).pipe(
-          Effect.catchCause((cause) => Effect.logError(`delivery ${claimed.id} could not be attempted`, cause)),
-          Effect.ensuring(Queue.offer(ticks, undefined)),
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.void
+              : Effect.logError(`delivery ${claimed.id} could not be attempted`, cause)
+          ),
+          Effect.ensuring(Effect.suspend(() => {
+            sending -= 1
+            return Queue.offer(ticks, undefined)
+          })),
           Effect.asVoid
         )
 

@@ -117,7 +117,7 @@ const make = Effect.gen(function*() {
       (entry.status === "sending" || (entry.status === "skipped" && delivered))
     ) {
       entry.status = delivered ? "delivered" : verdict._tag === "Retry" ? "pending" : "exhausted"
-      entry.dueAt = verdict._tag === "Retry" ? now + verdict.afterSeconds * 1000 : null
+      entry.dueAt = verdict._tag === "Retry" ? now + Math.ceil(verdict.afterSeconds * 1000) : null
       const [next] = entry.dueAt === null ? open(entry.endpointId, entry.notification.invoiceId) : []
       if (next?.dueAt === Infinity) next.dueAt = now
     }

@@ -43,7 +43,7 @@ interface DeliveryRow extends NotificationRow {
 
 interface ClaimedRow extends DeliveryRow {
   readonly step: number
-  readonly turn: bigint
+  readonly turn: number
   readonly claimed_at: Date
 }
 
@@ -142,19 +142,20 @@ const make = Effect.gen(function*() {
             on l.endpoint_id = b.endpoint_id
           where b.endpoint_id is not null
         ), picked as (
-          select due.id, due.due_at, row_number() over (partition by due.endpoint_id order by due.due_at, due.position) as turn
+          select due.id, due.due_at, due.position, row_number() over (partition by due.endpoint_id order by due.due_at, due.position) as turn
           from room cross join lateral (
             select d.id, d.endpoint_id, d.due_at, d.position from webhooks.deliveries d
             where d.endpoint_id = room.endpoint_id and d.due_at <= now()
             order by d.due_at, d.position limit greatest(room.free, 0)) due
-          order by turn, due_at limit ${total}::int
+          order by turn, due_at, position limit ${total}::int
         )
+        -- an array, because the planner would rather read the whole table than join it with rows it cannot count
         update webhooks.deliveries d
         set status = 'sending', attempts = d.attempts + 1, due_at = now() + make_interval(secs => ${leaseSeconds}::int)
-        from picked, webhooks.notifications n
-        where d.id = picked.id and n.id = d.notification_id
-        returning ${columns}, d.attempts - d.begun_at as step, now() as claimed_at, picked.turn`
-      return rows.toSorted((a, b) => Number(a.turn - b.turn)).map(claimedOf)
+        from (select array(select id from picked order by turn, due_at, position) as ids) p, webhooks.notifications n
+        where d.id = any(p.ids) and n.id = d.notification_id
+        returning ${columns}, d.attempts - d.begun_at as step, now() as claimed_at, array_position(p.ids, d.id) as turn`
+      return rows.toSorted((a, b) => a.turn - b.turn).map(claimedOf)
     }).pipe(sql.withTransaction, unavailable)
 
   const record: Service["record"] = (claimed, attempt, verdict) =>

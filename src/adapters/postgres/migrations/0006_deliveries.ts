@@ -41,7 +41,7 @@ const tables = [
   "comment on column webhooks.deliveries.begun_at is 'attempts when the present schedule began'",
   "comment on column webhooks.deliveries.due_at is 'pending: when to send, infinity behind another; sending: end of the lease'",
   // By endpoint first, so that finding work costs a step for each endpoint that has some, whatever it has piled up.
-  "create index deliveries_due on webhooks.deliveries (endpoint_id, due_at) where due_at is not null",
+  "create index deliveries_due on webhooks.deliveries (endpoint_id, due_at, position) where due_at is not null",
   "create index deliveries_sending on webhooks.deliveries (endpoint_id) where status = 'sending'",
   "create index deliveries_next on webhooks.deliveries (due_at) where due_at is not null",
   `create index deliveries_turn on webhooks.deliveries (endpoint_id, invoice_id, position)
