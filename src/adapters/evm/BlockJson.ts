@@ -63,6 +63,7 @@ export const readable = (
     return Result.fail(`${receipts.length} receipts for ${block.transactions.length} transactions`)
   }
   const byHash = new Map(receipts.map((receipt) => [receipt.transactionHash.toLowerCase(), receipt]))
+  if (byHash.size !== receipts.length) return Result.fail("two receipts of the same transaction")
   const coin = tokens.find(({ contract }) => contract === null)
   const contracts = new Map(tokens.map((token) => [token.contract, token]))
   const movements: Array<Movement> = []

@@ -181,6 +181,12 @@ describe("a block of an EVM chain", () => {
   refuses("is refused when a receipt is of another transaction", /no receipt for/, block(), [
     receipt({ transactionHash: two, logs: [], logsBloom: "0x00" })
   ])
+  refuses(
+    "is refused when a transaction is in it twice",
+    /the same transaction/,
+    block({ transactions: [transaction(), transaction()] }),
+    [receipt(), receipt()]
+  )
   refuses("is refused when a receipt is of another block", /another block/, block(), [
     receipt({ blockHash: parentHash })
   ])
