@@ -59,14 +59,11 @@ export const layer = (options: Options = {}) =>
         const free = total - sending
         const count = free > 0 ? yield* Effect.uninterruptible(sendOff(free)) : 0
         if (count === free && free > 0) return
-        yield* Effect.raceFirst(Queue.take(ticks), Effect.sleep(nap))
+        yield* Effect.timeoutOption(Queue.take(ticks), nap)
       }).pipe(
         Effect.catchTag("StoreUnavailable", () => Effect.sleep(afterOutage)),
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.failCause(cause)
-            : Effect.andThen(Effect.logError("nothing could be claimed", cause), Effect.sleep(afterOutage))
-        )
+        Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) =>
+          Effect.andThen(Effect.logError("nothing could be claimed", cause), Effect.sleep(afterOutage)))
       )
 
       const sendOff = Effect.fnUntraced(function*(free: number) {
@@ -74,7 +71,9 @@ export const layer = (options: Options = {}) =>
         const lower = new Map([...circuits].map(([id, circuit]) => [id, Circuit.permits(circuit, now, perEndpoint)]))
         const claimed = yield* deliveries.claim({ total: free, perEndpoint, lower, leaseSeconds })
         sending += claimed.length
-        for (const delivery of claimed) yield* FiberSet.run(inFlight, deliver(delivery))
+        for (const delivery of claimed) {
+          yield* FiberSet.run(inFlight, deliver(delivery))
+        }
         return claimed.length
       })
 
@@ -82,9 +81,9 @@ export const layer = (options: Options = {}) =>
       const napFor = Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const due = (yield* deliveries.nextDueIn) ?? longestNap
-        const probes = [...circuits.values()].filter(({ openUntil }) => openUntil > now).map(({ openUntil }) =>
-          openUntil - now
-        )
+        const probes = [...circuits.values()].filter(({ openUntil }) =>
+          openUntil > now
+        ).map(({ openUntil }) => openUntil - now)
         const next = Duration.min(due, Duration.millis(Math.min(Infinity, ...probes)))
         return Duration.max(shortestNap, Duration.min(longestNap, next))
       })
@@ -106,7 +105,9 @@ export const layer = (options: Options = {}) =>
 
       const attempt = Effect.fn("Delivering.attempt")(function*(claimed: Claimed) {
         const endpoint = yield* views.get(endpoints, claimed.endpointId)
-        if (endpoint === null || endpoint.status !== "enabled") return yield* deliveries.shelve(claimed.endpointId)
+        if (endpoint === null || endpoint.status !== "enabled") {
+          return yield* deliveries.shelve(claimed.endpointId)
+        }
 
         const response = yield* post(claimed, endpoint)
         yield* noteCircuit(endpoint.id, response)
@@ -115,8 +116,11 @@ export const layer = (options: Options = {}) =>
         const { attempts, claimedAt, id } = claimed
         const logged = { deliveryId: id, number: attempts, at: claimedAt, durationMs, outcome, status, detail }
         const streak = yield* deliveries.record(claimed, logged, follows)
-        if (status === 410) yield* disable(endpoint, "gone")
-        else if (streak !== null && isDead(streak)) yield* disable(endpoint, "failing")
+        if (status === 410) {
+          yield* disable(endpoint, "gone")
+        } else if (streak !== null && isDead(streak)) {
+          yield* disable(endpoint, "failing")
+        }
       })
 
       const post = Effect.fnUntraced(function*(claimed: Claimed, endpoint: EndpointRow) {
@@ -124,7 +128,8 @@ export const layer = (options: Options = {}) =>
         const valid = endpoint.secrets.filter(({ until }) =>
           until === null || until.epochMilliseconds > claimedAt.epochMilliseconds
         )
-        const secrets = yield* Effect.forEach(valid, ({ sealed }) => vault.open(secretPurpose(endpoint.id), sealed))
+        const secrets = yield* Effect.forEach(valid, ({ sealed }) =>
+          vault.open(secretPurpose(endpoint.id), sealed))
         const { body, id } = notification
         // Signed with the database's time: a worker's own clock may be off by more than receivers bear.
         return yield* sender.post({ url: endpoint.url, id, at: claimedAt, attempt: attempts, body, secrets })

@@ -4,6 +4,7 @@ import { DateTime, Duration, Effect, Exit, Fiber, type Layer, Stream } from "eff
 import { newId } from "#commands/NewId.ts"
 import type { Verdict } from "#domain/RetrySchedule.ts"
 import { type Attempt, type Claimed, type ClaimLimits, Deliveries, type Notification } from "#ports/Deliveries.ts"
+import { until } from "../support/until.ts"
 
 const id = (prefix: "evt" | "mer" | "we" | "inv") => newId({ prefix, evergreen: false })
 
@@ -368,6 +369,9 @@ export const deliveriesContract = <E>(name: string, implementation: Layer.Layer<
         )
         yield* oweTo({ endpoints: [] }, { merchantId, mode: "live" })
         const query = { merchantId, mode: "test", after: null, limit: 2 } as const
+        // They may be held back for a moment by whoever else is writing.
+        yield* until("all are shown", () =>
+          Effect.map(deliveries.notifications({ ...query, limit: 9 }), ({ data }) => data.length === owed.length))
         const first = yield* deliveries.notifications(query)
         const second = yield* deliveries.notifications({ ...query, after: first.cursor })
         const end = yield* deliveries.notifications({ ...query, after: second.cursor })

@@ -66,11 +66,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const post = (post: Post): Effect.Effect<Response> =>
     Effect.gen(function*() {
       if (checkUrl(policy, post.url)._tag === "Failure") return refused
-      const exit = yield* Effect.tryPromise({
-        try: (signal) => exchange(post, signal),
-        catch: (error) => error
-      }).pipe(
-        Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(timedOut) }),
+      const exit = yield* Effect.promise((signal) => exchange(post, signal)).pipe(
+        Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.die(timedOut) }),
         Effect.exit
       )
       return Exit.isSuccess(exit) ? answered(exit.value) : failed(Cause.squash(exit.cause))

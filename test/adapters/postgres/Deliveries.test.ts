@@ -6,6 +6,7 @@ import * as PostgresDeliveries from "#adapters/postgres/Deliveries.ts"
 import { newId } from "#commands/NewId.ts"
 import { type Claimed, Deliveries, type Notification, type Recipient } from "#ports/Deliveries.ts"
 import { databaseLayer } from "../../support/database.ts"
+import { until } from "../../support/until.ts"
 
 const noticeFor = Effect.fnUntraced(function*(merchantId: string, invoiceId: string | null = null) {
   const id = yield* newId({ prefix: "evt", evergreen: false })
@@ -40,7 +41,7 @@ const held = Effect.fnUntraced(function*<A, E, R>(work: Effect.Effect<A, E, R>) 
     ))
   )
   yield* Deferred.await(done)
-  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(fiber))
+  return { commit: Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(fiber)) }
 })
 
 layer(PostgresDeliveries.layer.pipe(Layer.provideMerge(databaseLayer())), { excludeTestServices: true })(
@@ -58,11 +59,16 @@ layer(PostgresDeliveries.layer.pipe(Layer.provideMerge(databaseLayer())), { excl
       Effect.gen(function*() {
         const merchant = "mer_feed"
         const [slow, quick] = [yield* noticeFor(merchant), yield* noticeFor(merchant)]
-        const commitSlow = yield* held(owe(slow))
+        const slowly = yield* held(owe(slow))
         yield* owe(quick)
         const early = yield* feedOf(merchant, null)
         assert.deepStrictEqual(early.data, [], "the later one waits for the one that may come before it")
-        yield* commitSlow
+        yield* slowly.commit
+        // Any writer in the whole cluster may hold them back for as long as it takes.
+        yield* until(
+          "both are shown",
+          () => Effect.map(feedOf(merchant, early.cursor), ({ data }) => data.length === 2)
+        )
         const late = yield* feedOf(merchant, early.cursor)
         assert.deepStrictEqual(late.data.map(({ id }) => id), [slow.id, quick.id])
       }))
@@ -76,9 +82,9 @@ layer(PostgresDeliveries.layer.pipe(Layer.provideMerge(databaseLayer())), { excl
         yield* owe(first, to)
         const [claimed] = yield* deliveries.claim(limits)
         assert.isDefined(claimed)
-        const commitSecond = yield* held(owe(second, to))
+        const owing = yield* held(owe(second, to))
         const recording = yield* Effect.forkChild(recordDelivered(claimed))
-        yield* commitSecond
+        yield* owing.commit
         yield* Fiber.join(recording)
         const next = yield* deliveries.claim(limits)
         assert.deepStrictEqual(next.map(({ notification }) => notification.id), [second.id])
