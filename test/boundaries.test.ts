@@ -29,7 +29,10 @@ const complains = (folder: string, line: string): boolean => {
     fs.writeFileSync(file, `${line}\n`)
     fs.copyFileSync(path.join(root, "oxlint.config.ts"), path.join(at, "oxlint.config.ts"))
     fs.symlinkSync(path.join(root, "node_modules"), path.join(at, "node_modules"))
-    execFileSync(process.execPath, [path.join(root, "node_modules/oxlint/bin/oxlint"), "src"], { cwd: at, stdio: "pipe" })
+    execFileSync(process.execPath, [path.join(root, "node_modules/oxlint/bin/oxlint"), "src"], {
+      cwd: at,
+      stdio: "pipe"
+    })
     return false
   } catch {
     return true
@@ -44,14 +47,18 @@ describe.each(Object.entries(allowed))("src/%s", (folder, may) => {
   const others = layers.filter((layer) => !may.includes(layer))
 
   it(`may import ${may.filter((layer) => layer !== folder).join(", ") || "only itself"}`, () => {
-    const lines = ["import \"./Own.ts\"", ...may.filter((layer) => layer !== folder).map(importing)]
+    const lines = ['import "./Own.ts"', ...may.filter((layer) => layer !== folder).map(importing)]
     assert.isFalse(complains(folder, lines.join("\n")))
   })
 
   it.each(others)("may not import %s", (other) => assert.isTrue(complains(folder, importing(other))))
 
   if (pure.includes(folder)) {
-    it.each(["import { Effect } from \"effect\"; export const x = Effect", "export const now = Date.now()", "import \"node:fs\""])(
+    it.each([
+      'import { Effect } from "effect"; export const x = Effect',
+      "export const now = Date.now()",
+      'import "node:fs"'
+    ])(
       "is pure: no %s",
       (line) => assert.isTrue(complains(folder, line))
     )

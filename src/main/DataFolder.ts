@@ -4,6 +4,7 @@ import { createHash, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { userInfo } from "node:os"
 import * as path from "node:path"
+import { isAlive } from "#adapters/embedded/Alive.ts"
 
 export class FolderInUse extends Schema.TaggedError<FolderInUse>()("FolderInUse", {
   folder: Schema.String,
@@ -14,21 +15,12 @@ export class FolderInUse extends Schema.TaggedError<FolderInUse>()("FolderInUse"
   }
 }
 
-const alive = (pid: number) => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** Two processes on one folder would each believe they own its database: the second one is told so. */
 const lock = (folder: string) =>
   Effect.suspend(() => {
     const file = path.join(folder, "checkout.pid")
     const before = fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) : 0
-    if (before !== process.pid && before > 0 && alive(before)) {
+    if (before !== process.pid && before > 0 && isAlive(before)) {
       return Effect.fail(new FolderInUse({ folder, pid: before }))
     }
     fs.writeFileSync(file, String(process.pid))

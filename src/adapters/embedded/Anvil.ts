@@ -16,6 +16,7 @@ import {
 } from "viem"
 import { type Address, chains } from "#domain/Chain.ts"
 import compiled from "./DevContracts.json" with { type: "json" }
+import { isAlive } from "./Alive.ts"
 import { freePort } from "./Ports.ts"
 
 class AnvilFailed extends Schema.TaggedError<AnvilFailed>()("AnvilFailed", {
@@ -125,29 +126,22 @@ const answers = (running: Running) =>
     Effect.filterOrFail((id) => id === chains.dev.chainId, () => "another" as const)
   )
 
-const alive = (pid: number) => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** A node that outlived a killed process of ours. A number that now belongs to something else does not answer. */
 const survivor = (note: string) =>
   Effect.suspend(() => {
     if (!fs.existsSync(note)) return Effect.succeed(null)
     const running = JSON.parse(fs.readFileSync(note, "utf8")) as Running
-    return alive(running.pid)
+    return isAlive(running.pid)
       ? answers(running).pipe(Effect.as(running), Effect.orElseSucceed(() => null))
       : Effect.succeed(null)
   })
 
 /** It writes its state before it goes. One that does not go within the patience is killed. */
 const stop = (pid: number, note: string) =>
-  Effect.suspend(() => alive(pid) ? Effect.sync(() => process.kill(pid, "SIGINT")) : Effect.void).pipe(
-    Effect.andThen(Effect.suspend(() => alive(pid) ? Effect.fail("alive") : Effect.void).pipe(Effect.retry(patience))),
+  Effect.suspend(() => isAlive(pid) ? Effect.sync(() => process.kill(pid, "SIGINT")) : Effect.void).pipe(
+    Effect.andThen(
+      Effect.suspend(() => isAlive(pid) ? Effect.fail("alive") : Effect.void).pipe(Effect.retry(patience))
+    ),
     Effect.catch(() => Effect.sync(() => process.kill(pid, "SIGKILL"))),
     Effect.andThen(Effect.sync(() => fs.rmSync(note, { force: true })))
   )

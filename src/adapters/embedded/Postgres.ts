@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { userInfo } from "node:os"
 import * as path from "node:path"
+import { isAlive } from "./Alive.ts"
 import { freePort } from "./Ports.ts"
 
 export class EmbeddedPostgresFailed extends Schema.TaggedError<EmbeddedPostgresFailed>()("EmbeddedPostgresFailed", {
@@ -75,22 +76,13 @@ const reachable = (folder: string, as: Owner) =>
     return Effect.void
   })
 
-const alive = (pid: number) => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** The port of a server that already runs in this folder: one that outlived a killed process of ours. */
 const runningPort = (folder: string): number | null => {
   const file = path.join(folder, "postmaster.pid")
   if (!fs.existsSync(file)) return null
   const lines = fs.readFileSync(file, "utf8").split("\n")
   const ready = (lines[7] ?? "").trim() === "ready"
-  return ready && alive(Number(lines[0])) ? Number(lines[3]) : null
+  return ready && isAlive(Number(lines[0])) ? Number(lines[3]) : null
 }
 
 /**
