@@ -51,10 +51,10 @@ export const changedRows = <State, Event>(
   before: Standing<State>,
   after: Standing<State>
 ): ReadonlyArray<Row> =>
-  projections.flatMap(({ key, name, row }) => {
+  projections.flatMap(({ key, name }) => {
     const [was, is] = [before.rows[name] ?? null, after.rows[name] ?? null]
     if (is === was) return []
-    const data = is === null ? null : History.compiled(row).encode(is)
+    const data = is === null ? null : History.plain(is)
     return [{ view: name, key: key(stream, is ?? was), data }]
   })
 

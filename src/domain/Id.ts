@@ -14,26 +14,46 @@ export const schema = (prefix: Prefix) =>
     description: `an id that begins with ${prefix}_`
   })
 
+const digits = "0123456789abcdef"
+
 /** A UUID as 32 hex digits, with or without dashes → the id. */
 export const fromUuid = (prefix: Prefix, uuid: string): string => {
-  let rest = BigInt(`0x${uuid.replaceAll("-", "")}`)
-  let text = ""
-  for (let i = 0; i < 26; i++) {
-    text = alphabet[Number(rest & 31n)] + text
-    rest >>= 5n
+  let text = `${prefix}_`
+  // 26 characters hold two bits more than a UUID has: those in front are zero.
+  let [held, bits] = [0, 2]
+  for (const digit of uuid) {
+    if (digit === "-") continue
+    held = (held << 4) | digits.indexOf(digit)
+    bits += 4
+    if (bits < 5) continue
+    bits -= 5
+    text += alphabet[held >> bits]
+    held &= (1 << bits) - 1
   }
-  return `${prefix}_${text}`
+  return text
 }
 
 /** The UUID an id stands for, with dashes. Only for ids that passed their schema. */
 export const toUuid = (id: string): string => {
-  let value = 0n
-  for (const char of id.slice(id.indexOf("_") + 1)) value = (value << 5n) | BigInt(alphabet.indexOf(char))
-  const hex = value.toString(16).padStart(32, "0").slice(-32)
+  let hex = ""
+  let [held, bits] = [0, -2]
+  for (let i = id.indexOf("_") + 1; i < id.length; i++) {
+    held = (held << 5) | alphabet.indexOf(id.charAt(i))
+    bits += 5
+    while (bits >= 4) {
+      bits -= 4
+      hex += digits[held >> bits]
+      held &= (1 << bits) - 1
+    }
+  }
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+const hexOf = (bytes: Uint8Array) => {
+  let hex = ""
+  for (const byte of bytes) hex += digits.charAt(byte >> 4) + digits.charAt(byte & 15)
+  return hex
+}
 
 /** RFC 9562 version 7: its time is the month in which the stream was born, which is where its events are kept. */
 export const uuidV7 = (epochMilliseconds: number, random: Uint8Array): string => {
