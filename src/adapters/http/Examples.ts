@@ -118,11 +118,12 @@ const tell = (steps: ReadonlyArray<Step>, story: number): Told => {
     for (const event of Result.getOrThrow(step(state))) {
       version++
       const occurredAt = after(version)
+      const eventId = Id.fromUuid("evt", uuid(0x100 * (story + 1) + version))
       state = Invoice.evolve(state, event)
       row = invoiceDetails.apply(row, event, { stream: invoiceId, version, recordedAt: occurredAt })
       if (row === null) continue
       rows.push(row)
-      notices.push(...noticesOf(event, row, { eventId: uuid(0x100 * (story + 1) + version), occurredAt }))
+      notices.push(...noticesOf(event, row, { eventId, occurredAt }))
     }
   }
   return { rows, notices }
