@@ -1,0 +1,5 @@
+/** The same histories as in `test/processes/Scanner.histories.test.ts`, and many more of them. */
+import { describe } from "@effect/vitest"
+import { historiesOn } from "../support/scannerHistories.ts"
+
+describe("a scanner, whatever happens", () => historiesOn({ memory: 10_000, postgres: 1_000 }))

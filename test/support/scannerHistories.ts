@@ -1,0 +1,30 @@
+/** The suite of random histories, for a few of them and for many. */
+import type { PgClient } from "@effect/sql-pg"
+import { it, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import type { ChainLedger } from "#ports/ChainLedger.ts"
+import { clearPostgres, memoryLedger, postgresLedger, type Probe } from "./ledgers.ts"
+import { histories } from "./scannerModel.ts"
+
+const patience = 900_000
+
+export const historiesOn = (runs: { readonly memory: number; readonly postgres: number }) => {
+  it.live(
+    `publishes exactly what stands on the chain, in ${runs.memory} histories with the ledger in memory`,
+    () => histories(runs.memory, memoryLedger),
+    patience
+  )
+
+  layer(postgresLedger, { excludeTestServices: true })("with the ledger in Postgres", (it) => {
+    it.effect(
+      `publishes exactly what stands on the chain, in ${runs.postgres} histories`,
+      () =>
+        Effect.gen(function*() {
+          const context = yield* Effect.context<ChainLedger | Probe | PgClient.PgClient>()
+          const empty = Layer.effectDiscard(clearPostgres).pipe(Layer.provideMerge(Layer.succeedContext(context)))
+          yield* histories(runs.postgres, empty)
+        }),
+      patience
+    )
+  })
+}
