@@ -6,40 +6,15 @@ import { Effect, Layer } from "effect"
 import * as Database from "#adapters/postgres/Database.ts"
 import * as PostgresEventStore from "#adapters/postgres/EventStore.ts"
 import { Dispatch, StrongProjections } from "#commands/Dispatch.ts"
-import { OpenInvoice } from "#commands/Invoices.ts"
-import { newId } from "#commands/NewId.ts"
-import { Address } from "#domain/Chain.ts"
-import { toUuid } from "#domain/Id.ts"
-import * as Invoice from "#domain/Invoice.ts"
-import * as Merchant from "#domain/Merchant.ts"
-import * as Wallet from "#domain/Wallet.ts"
 import { addressBook } from "#projections/Directory.ts"
 import { invoiceDetails } from "#projections/InvoiceDetails.ts"
-import { opening } from "../test/support/examples.ts"
 import { type Bench, interleaved, loaded, median, rounded } from "./Bench.ts"
 import { freshServer } from "./database.ts"
+import { opener } from "./opening.ts"
 
 const rounds = 5
 const milliseconds = 2000
 const connections = 20
-
-/** Payable in one asset. */
-const { openedAt: _, ...example } = { ...opening, methods: opening.methods.slice(0, 1) }
-
-/** Opens an invoice, with an address and a receipt of its own. */
-const opener = Effect.gen(function*() {
-  const { dispatch } = yield* Dispatch
-  const tenant = yield* newId(Merchant.aggregate)
-  const wallet = yield* newId(Wallet.aggregate)
-  let opened = 0
-  return Effect.gen(function*() {
-    const id = yield* newId(Invoice.aggregate)
-    const index = opened++
-    const address = Address.make(`0x${toUuid(id).replaceAll("-", "")}${index.toString(16).padStart(8, "0")}`)
-    const asked = { ...example, payTo: { address, wallet, index } }
-    yield* dispatch(OpenInvoice, id, asked, { tenant, actor: "bench", receipt: { key: id, hash: "bench" } })
-  })
-})
 
 const compare = (name: string, callers: number): Bench =>
   Effect.gen(function*() {
@@ -50,7 +25,7 @@ const compare = (name: string, callers: number): Bench =>
         PostgresEventStore.layerWith(options),
         Layer.succeed(StrongProjections, [invoiceDetails, addressBook])
       ])).pipe(
-        Effect.flatMap((context) => Effect.provideContext(opener, context)),
+        Effect.flatMap((context) => Effect.provideContext(opener(), context)),
         Effect.provideContext(pool)
       )
     const batched = yield* openerOver(PostgresEventStore.usual)

@@ -4,8 +4,21 @@ import { Console, Effect } from "effect"
 import type { Bench, Figure } from "./Bench.ts"
 import * as Appending from "./append.ts"
 import * as Dispatching from "./dispatch.ts"
+import * as Emmett from "./emmett.ts"
+import * as Growth from "./growth.ts"
+import * as Http from "./http.ts"
+import * as Page from "./page.ts"
+import * as Webhooks from "./webhooks.ts"
 
-const benches: Readonly<Record<string, Bench>> = { ...Dispatching.benches, ...Appending.benches }
+const benches: Readonly<Record<string, Bench>> = {
+  ...Dispatching.benches,
+  ...Appending.benches,
+  ...Emmett.benches,
+  ...Http.benches,
+  ...Growth.benches,
+  ...Page.benches,
+  ...Webhooks.benches
+}
 
 const asJson = process.argv.includes("--json")
 const named = process.argv.slice(2).filter((argument) => argument !== "--json")

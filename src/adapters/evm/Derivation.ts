@@ -1,8 +1,9 @@
 /** BIP-32 children of an account, and their EVM addresses. Public keys only: nothing here can spend. */
+import { secp256k1 } from "@noble/curves/secp256k1.js"
 import { HDKey } from "@scure/bip32"
 import { Layer, Result } from "effect"
-import { ECDH } from "node:crypto"
-import { publicKeyToAddress } from "viem/accounts"
+import { createHmac } from "node:crypto"
+import { keccak256 } from "viem"
 import type { Address } from "#domain/Chain.ts"
 import { inspectXpub } from "#domain/Wallet.ts"
 import { type Account, Derivation, XpubInvalid } from "#ports/Derivation.ts"
@@ -23,15 +24,32 @@ export const account = (xpub: string): Result.Result<Account, XpubInvalid> =>
         ? Result.succeed(key.deriveChild(external))
         : Result.fail(new XpubInvalid({ reason: "not_an_account" }))
     ),
-    Result.map((chain) => ({ addressAt: (index) => addressAt(chain, index) }))
+    Result.map(({ chainCode, publicKey }) => accountOf(publicKey ?? none, chainCode ?? none))
   )
 
-const addressAt = (chain: HDKey, index: number): Address | null => {
-  const child = chain.deriveChild(index)
-  // The library answers with the next child where there is none; that one has an index, and an invoice, of its own.
-  if (child.index !== index || child.publicKey === null) return null
-  const uncompressed = ECDH.convertKey(child.publicKey, "secp256k1", undefined, "hex", "uncompressed")
-  return publicKeyToAddress(`0x${uncompressed.toString()}`).toLowerCase() as Address
+const none = new Uint8Array()
+
+const { Point } = secp256k1
+const { ORDER } = Point.Fn
+
+/**
+ * The children of BIP-32's CKDpub. The library's own takes twice as long, because it unpacks the parent each time and
+ * hides how it multiplies, as one must with a secret; here is none.
+ */
+const accountOf = (publicKey: Uint8Array, chainCode: Uint8Array): Account => {
+  const parent = Point.fromBytes(publicKey)
+  return {
+    addressAt: (index) => {
+      const data = Buffer.alloc(publicKey.length + 4)
+      data.set(publicKey)
+      data.writeUInt32BE(index, publicKey.length)
+      const tweak = BigInt(`0x${createHmac("sha512", chainCode).update(data).digest("hex").slice(0, 64)}`)
+      if (tweak >= ORDER) return null
+      const child = parent.add(Point.BASE.multiplyUnsafe(tweak))
+      if (child.is0()) return null
+      return `0x${keccak256(child.toBytes(false).subarray(1)).slice(-40)}` as Address
+    }
+  }
 }
 
 export const layer = Layer.succeed(Derivation, Derivation.of({ account }))
