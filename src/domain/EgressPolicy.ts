@@ -25,12 +25,12 @@ export interface EgressPolicy {
 export const strict: EgressPolicy = { allow: [], ports: [], plain: false }
 
 /** Longer URLs are refused. */
-const maxLength = 1024
+export const maxUrlLength = 1024
 
 /** The rules that need no network; the answer is the URL in the form that browsers give it. */
 export const checkUrl = (policy: EgressPolicy, text: string): Result.Result<URL, UrlRefused> => {
   const refuse = (code: UrlRefused["code"]) => Result.fail(new UrlRefused({ code }))
-  if (text.length > maxLength) return refuse("too_long")
+  if (text.length > maxUrlLength) return refuse("too_long")
   const url = URL.parse(text)
   if (url === null) return refuse("malformed")
   if (url.protocol !== "https:" && !(url.protocol === "http:" && policy.plain)) return refuse("scheme")

@@ -10,7 +10,7 @@ export type Prefix = typeof prefixes[number]
 
 /** The schema of ids with this prefix. */
 export const schema = (prefix: Prefix) =>
-  Schema.String.pipe(Schema.check(Schema.isPattern(new RegExp(`^${prefix}_[0-7][${alphabet}]{25}$`)))).annotate({
+  Schema.String.pipe(Schema.check(Schema.isPattern(new RegExp(`^${prefix}_[0-7][${alphabet}]{25}$`, "u")))).annotate({
     description: `an id that begins with ${prefix}_`
   })
 

@@ -59,12 +59,18 @@ export class Asked extends HttpApiMiddleware.Service<Asked, { requires: Principa
 ) {}
 
 /** 1–255 visible ASCII characters: the caller's own name for a request. */
-const IdempotencyKey = Schema.String.pipe(Schema.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))).annotate({
+const IdempotencyKey = Schema.String.pipe(Schema.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/u, {
+  code: "not_a_key",
+  message: "Must be 1 to 255 visible ASCII characters, without spaces."
+}))).annotate({
   description: "Your own name for this request, 1–255 visible ASCII characters. Asking again under it is harmless."
 })
 
 /** `"12"`, or the whole ETag that begins with it. */
-export const IfMatch = Schema.String.pipe(Schema.check(Schema.isPattern(/^"\d{1,9}(-[^"]*)?"$/))).annotate({
+export const IfMatch = Schema.String.pipe(Schema.check(Schema.isPattern(/^"[0-9]{1,9}(-[\w-]*)?"$/u, {
+  code: "not_an_etag",
+  message: `Must be the ETag of the resource, or its version in quotes, like "12".`
+}))).annotate({
   description: "Only if the resource is still at this version: its ETag, or the version in quotes."
 })
 

@@ -10,7 +10,7 @@ import { Limits, showing } from "./Limits.ts"
 import { mistakesIn } from "./Mistakes.ts"
 import { Problem, problem, refuse, RequestId, respond } from "./Problem.ts"
 import { answered } from "./Problems.ts"
-import { canonical, faultIn } from "./StrictJson.ts"
+import { canonical, type Fault, faultIn } from "./StrictJson.ts"
 
 const usualTime = "15 seconds"
 const bodyDepth = 16
@@ -35,9 +35,22 @@ const answerTo = Effect.fnUntraced(function*(failure: unknown, request: HttpServ
   if (!HttpApiError.HttpApiSchemaError.is(failure)) return yield* Effect.die(failure)
   // What we were about to say is not what the contract promises: that is ours to mend.
   if (failure.kind === "Body" || failure.kind === "ResponseHeaders") return yield* Effect.die(failure)
-  const input = failure.kind === "Payload" ? yield* Effect.option(request.json) : Option.none()
-  return respond(yield* problem("invalid_request", { errors: mistakesIn(failure, Option.getOrUndefined(input)) }))
+  const input = failure.kind === "Payload"
+    ? Option.getOrUndefined(yield* Effect.option(request.json))
+    : failure.kind === "Query"
+    ? queryOf(request)
+    : undefined
+  return respond(yield* problem("invalid_request", { errors: mistakesIn(failure, input) }))
 })
+
+/** By name, what came under it: a list where it came more than once. */
+const queryOf = ({ url }: HttpServerRequest.HttpServerRequest) => {
+  const query = new URLSearchParams(url.split("?")[1])
+  return Object.fromEntries([...query.keys()].map((name) => {
+    const [value, ...more] = query.getAll(name)
+    return [name, more.length === 0 ? value : [value, ...more]]
+  }))
+}
 
 /** An ETag is the resource's version, where the handler named one, and a hash of what is shown of it. */
 const tagged = (request: HttpServerRequest.HttpServerRequest, response: HttpServerResponse.HttpServerResponse) => {
@@ -72,7 +85,9 @@ export const layerAuthenticated = Layer.effect(
           }
           if (!principal.scopes.includes(scope.value)) {
             yield* Effect.logInfo("denied", { keyId: principal.keyId, scope: scope.value, path: endpoint.path })
-            return yield* refuse("scope_missing", { detail: `This key lacks the scope \`${scope.value}\`.` })
+            return yield* refuse("scope_missing", {
+              detail: `This key lacks the scope \`${scope.value}\`. Use one that has it.`
+            })
           }
           const left = yield* limits.take("key", principal.keyId)
           const own = Context.getOption(endpoint.annotations, OwnBucket)
@@ -162,10 +177,7 @@ const bodyOf = Effect.fnUntraced(
     if (text.trim() === "") return endpoint.payload.size > 0 ? "{}" : ""
     const fault = faultIn(text, bodyDepth)
     if (fault !== null) {
-      const message = fault.code === "too_deep"
-        ? `Is nested deeper than ${bodyDepth} levels.`
-        : "Occurs more than once."
-      return yield* refuse("malformed_body", { errors: [{ ...fault, message }] })
+      return yield* refuse("malformed_body", { errors: [{ ...fault, message: faults[fault.code] }] })
     }
     const value = yield* parsed(text)
     if (endpoint.payload.size === 0 && canonical(value) !== "{}") {
@@ -176,6 +188,12 @@ const bodyOf = Effect.fnUntraced(
     return text
   }
 )
+
+const faults: Readonly<Record<Fault["code"], string>> = {
+  too_deep: `Is nested deeper than ${bodyDepth} levels.`,
+  duplicate_name: "Occurs more than once.",
+  not_text: "Contains U+0000 or half of a surrogate pair, which are no characters of any text."
+}
 
 const isJson = (contentType: string | undefined) =>
   contentType === undefined || /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType.trim())
@@ -189,9 +207,15 @@ const decoded = (bytes: ArrayBuffer) =>
 
 const parsed = (text: string) =>
   Effect.catch(
-    Effect.try({ try: () => JSON.parse(text) as unknown, catch: () => "not JSON" }),
-    () => refuse("malformed_body", { detail: "The body is not valid JSON." })
+    Effect.try({ try: () => JSON.parse(text) as unknown, catch: (error) => error }),
+    (error) => refuse("malformed_body", { detail: `The body is not valid JSON${placeIn(error)}.` })
   )
+
+/** Where JSON.parse got stuck, if it says so. Its words quote the body, so nothing else is taken from them. */
+const placeIn = (error: unknown) => {
+  const [, at] = /at position (\d+)/.exec(String(error)) ?? []
+  return at === undefined ? "" : `: it cannot be read from character ${at} on`
+}
 
 /** The request as the contract's decoder sees it: with the text that was checked. */
 const withText = (request: HttpServerRequest.HttpServerRequest, text: string): HttpServerRequest.HttpServerRequest =>

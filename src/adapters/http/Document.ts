@@ -46,6 +46,9 @@ export interface Document {
   }
 }
 
+/** In a URL all is text; this annotation of a schema says what a text stands for. */
+const standsFor = "standsFor"
+
 const problemType = "application/problem+json"
 
 /** What the server adds to every answer of the API. */
@@ -111,7 +114,9 @@ const ifNoneMatch: Parameter = {
 const unchanged = { "304": { description: "Still what the ETag in `If-None-Match` stands for.", headers: everywhere } }
 
 export const document: Document = (() => {
-  const made = OpenApi.fromApi(Api) as unknown as Document
+  const made = OpenApi.fromApi(Api, {
+    includeAnnotationKey: (key) => key === standsFor || key === "pattern"
+  }) as unknown as Document
   const paths = Object.fromEntries(
     Object.entries(made.paths).map(([path, operations]) => [
       path,
@@ -146,7 +151,7 @@ function completed(method: string, operation: Operation): Operation {
   return {
     ...operation,
     parameters: [
-      ...operation.parameters,
+      ...operation.parameters.map(understood),
       ...operation.operationId === "invoices.list" ? [metadata] : [],
       ...cached ? [ifNoneMatch] : []
     ],
@@ -160,6 +165,14 @@ function completed(method: string, operation: Operation): Operation {
       ...cached && unchanged
     }
   }
+}
+
+function understood(parameter: Parameter): Parameter {
+  const { [standsFor]: type, ...schema } = parameter.schema
+  const { description } = { description: undefined, ...parameter.schema }
+  return type === undefined
+    ? { ...parameter, schema }
+    : { ...parameter, schema: { ...type, ...description !== undefined && { description } } }
 }
 
 /** Every problem has the same shape; an operation's answer names the codes that it can have. */

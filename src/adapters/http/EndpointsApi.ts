@@ -2,7 +2,9 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Mode } from "#domain/Chain.ts"
+import { maxUrlLength } from "#domain/EgressPolicy.ts"
 import { Instant } from "#domain/Money.ts"
+import { NoticeType } from "#domain/Notice.ts"
 import { EndpointId } from "#domain/WebhookEndpoint.ts"
 import { EndpointRow } from "#projections/Directory.ts"
 import {
@@ -16,19 +18,18 @@ import {
   postHeaders,
   replayed
 } from "./Conventions.ts"
+import { Line, Moment } from "./Forms.ts"
 import { page, pageQuery } from "./Paging.ts"
 import { problems } from "./Problem.ts"
 
-const Url = Schema.String.pipe(Schema.check(Schema.isBetweenLength(1, 2048))).annotate({
+const Url = Schema.String.pipe(Schema.check(Schema.isBetweenLength(1, maxUrlLength))).annotate({
   description: "A public HTTPS address.",
   examples: ["https://shop.example/webhooks"]
 })
-const Description = Schema.String.pipe(Schema.check(Schema.isBetweenLength(1, 200)))
-const Types = Schema.NullOr(
-  Schema.Array(Schema.String.pipe(Schema.check(Schema.isPattern(/^[a-z_]+\.[a-z_]+$/)))).pipe(
-    Schema.check(Schema.isBetweenLength(1, 50))
-  )
-).annotate({ description: "The notices it wants. Null for all, those to come included." })
+const Description = Line(200)
+const Types = Schema.NullOr(Schema.Array(NoticeType).pipe(Schema.check(Schema.isBetweenLength(1, 50)))).annotate({
+  description: "The notices it wants. Null for all, those to come included."
+})
 const { ordering } = EndpointRow.fields
 
 const EndpointResource = Schema.Struct({
@@ -105,8 +106,8 @@ export class EndpointsApi extends HttpApiGroup.make("webhookEndpoints").add(
     said("Register an endpoint", "Answers with its signing secret, once.")
   ),
   HttpApiEndpoint.get("list", "/", {
-    query: pageQuery,
-    success: page(EndpointResource, "WebhookEndpointPage"),
+    query: pageQuery("we"),
+    success: page(EndpointResource, "WebhookEndpointPage", "we"),
     error: problems("unavailable")
   }).annotate(NeedsScope, "webhooks:read").annotateMerge(said("List endpoints", "Newest first.")),
   HttpApiEndpoint.get("get", "/:id", {
@@ -160,8 +161,8 @@ export class EndpointsApi extends HttpApiGroup.make("webhookEndpoints").add(
   ),
   HttpApiEndpoint.get("deliveries", "/:id/deliveries", {
     params,
-    query: { ...pageQuery, status: Schema.optionalKey(DeliveryResource.fields.status) },
-    success: page(DeliveryResource, "DeliveryPage"),
+    query: { ...pageQuery("dlv"), status: Schema.optionalKey(DeliveryResource.fields.status) },
+    success: page(DeliveryResource, "DeliveryPage", "dlv"),
     error: problems("not_found", "unavailable")
   }).annotate(NeedsScope, "webhooks:read").annotateMerge(said("List deliveries", "Newest first.")),
   HttpApiEndpoint.get("delivery", "/:id/deliveries/:deliveryId", {
@@ -182,7 +183,7 @@ export class EndpointsApi extends HttpApiGroup.make("webhookEndpoints").add(
   HttpApiEndpoint.post("recover", "/:id/recover", {
     params,
     headers: postHeaders,
-    payload: Schema.Struct({ since: Instant, until: Schema.optionalKey(Instant) }),
+    payload: Schema.Struct({ since: Moment, until: Schema.optionalKey(Moment) }),
     success: HttpApiSchema.WithHeaders(
       Schema.Struct({ recovered: Schema.Int }).annotate({ identifier: "Recovered" }).pipe(HttpApiSchema.status(202)),
       replayed

@@ -2,6 +2,8 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { Answered, Asked, Authenticated, NeedsScope } from "./Conventions.ts"
+import { NoticeTypes } from "./Forms.ts"
+import { limit } from "./Paging.ts"
 import { problems } from "./Problem.ts"
 
 const EventPage = Schema.Struct({
@@ -20,10 +22,8 @@ export class EventsApi extends HttpApiGroup.make("events").add(
       after: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isMaxLength(200)))).annotateKey({
         description: "The `nextCursor` of an earlier answer. Default: from the beginning."
       }),
-      types: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isMaxLength(1000)))).annotateKey({
-        description: "Only these, separated by commas: `invoice.settled,invoice.expired`."
-      }),
-      limit: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 100 }))))
+      types: Schema.optionalKey(NoticeTypes),
+      limit
     },
     success: EventPage,
     error: problems("invalid_request", "unavailable")

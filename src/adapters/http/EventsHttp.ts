@@ -22,8 +22,7 @@ export const layer = HttpApiBuilder.group(
             mode,
             after,
             limit,
-            ...types !== undefined &&
-              { types: types.split(",").map((type) => type.trim()).filter((type) => type !== "") }
+            ...types !== undefined && { types }
           })
           return { data: data.map(({ body }) => JSON.parse(body) as Schema.Json), hasMore, nextCursor: cursor }
         }).pipe(answered)

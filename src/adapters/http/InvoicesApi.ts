@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { type AmountInvalid, BaseUnits, format, formatShort, parse } from "#domain/Amount.ts"
 import { AssetId, ChainId, Method } from "#domain/Chain.ts"
 import { Status } from "#domain/Invoice.ts"
-import { Currency, digitsOf, Instant, isFiat } from "#domain/Money.ts"
+import { Currency, digitsOf, isFiat } from "#domain/Money.ts"
 import { Flag } from "#projections/InvoiceDetails.ts"
 import {
   Answered,
@@ -17,29 +17,11 @@ import {
   replayed,
   TimeLimit
 } from "./Conventions.ts"
+import { Email, HttpUrl, Line, Moment, Whole } from "./Forms.ts"
 import { FiatCode, InvoiceResource } from "./InvoiceResource.ts"
 import { mistake, rule } from "./Mistakes.ts"
 import { page, pageQuery } from "./Paging.ts"
 import { problems } from "./Problem.ts"
-
-/** Text that people read: one line, trimmed by nobody but them. */
-const Line = (most: number) =>
-  Schema.String.pipe(
-    Schema.check(
-      Schema.isBetweenLength(1, most),
-      rule<string>("control_character", "May not contain control characters.", (text) => !/\p{Cc}/u.test(text))
-    )
-  )
-
-const HttpUrl = Schema.String.pipe(
-  Schema.check(
-    Schema.isMaxLength(2048),
-    rule<string>("not_a_url", "Must be an absolute http or https URL.", (text) => {
-      const url = URL.parse(text)
-      return url !== null && (url.protocol === "https:" || url.protocol === "http:") && url.username === ""
-    })
-  )
-)
 
 const why: Readonly<Record<AmountInvalid["code"], (decimals: number) => string>> = {
   not_a_decimal: () => `Must be a plain decimal like "25.00": no sign, exponent, grouping or spaces.`,
@@ -51,15 +33,20 @@ const why: Readonly<Record<AmountInvalid["code"], (decimals: number) => string>>
 const mostMinor = 10n ** 36n
 
 const PriceAsked = Schema.Struct({
-  amount: Schema.String.annotate({ description: "An exact decimal, as a string.", examples: ["25.00"] }),
+  amount: Schema.String.annotate({
+    pattern: "^(0|[1-9][0-9]*)(\\.[0-9]+)?$",
+    description: "An exact decimal, as a string: more than zero, with no more decimals than the currency has.",
+    examples: ["25.00"]
+  }),
   currency: Schema.optionalKey(FiatCode),
   asset: Schema.optionalKey(AssetId)
 }).pipe(
   Schema.check(
     Schema.makeFilter(({ asset, currency }) =>
       (asset === undefined) !== (currency === undefined) ||
-      { path: ["currency"], issue: mistake("required", "Name either a `currency` or an `asset`.") }
-    )
+      { path: ["currency"], issue: mistake("required", "Name either a `currency` or an `asset`.") }, {
+      toJsonSchema: () => ({ oneOf: [{ required: ["currency"] }, { required: ["asset"] }] })
+    })
   )
 ).annotate({ identifier: "PriceAsked", description: "A price in a currency, or in an asset." })
 
@@ -90,19 +77,22 @@ const PriceGiven = PriceAsked.pipe(
   )
 )
 
-const Metadata = Schema.Record(Schema.String, Schema.String).pipe(
+const Metadata = Schema.Record(Schema.String, Schema.String.pipe(Schema.check(Schema.isMaxLength(500)))).pipe(
   Schema.check(
-    rule("too_many", "May have 50 keys at the most.", (fields) => Object.keys(fields).length <= 50),
+    rule("too_many", "May have 50 keys at the most.", (fields) => Object.keys(fields).length <= 50, {
+      maxProperties: 50
+    }),
     rule(
       "too_long",
-      "Keys may have 40 characters, values 500.",
-      (fields) => Object.entries(fields).every(([key, value]) => key.length <= 40 && key !== "" && value.length <= 500)
+      "Keys must have 1 to 40 characters.",
+      (fields) => Object.keys(fields).every((key) => key.length <= 40 && key !== ""),
+      { propertyNames: { minLength: 1, maxLength: 40 } }
     )
   )
 )
 
 /** "0.5" → 50 hundredths of a percent. Half the price at the most, or next to nothing would settle an invoice. */
-const Percent = Schema.String.pipe(
+const Percent = Schema.String.annotate({ pattern: "^[0-9]{1,2}(\\.[0-9]{1,2})?$" }).pipe(
   Schema.decodeTo(
     Schema.Int,
     SchemaTransformation.transformEffect({
@@ -128,10 +118,10 @@ const InvoiceAsked = Schema.Struct({
   }),
   expiresIn: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 60, maximum: 7 * 86_400 }))))
     .annotateKey({ description: "Seconds for which the price holds. Default 900." }),
-  redirectUrl: Schema.optionalKey(HttpUrl).annotateKey({ description: "Where the payer may go back to." }),
+  redirectUrl: Schema.optionalKey(HttpUrl(2048)).annotateKey({ description: "Where the payer may go back to." }),
   customer: Schema.optionalKey(
     Schema.Struct({
-      email: Schema.String.pipe(Schema.check(Schema.isMaxLength(254), Schema.isPattern(/^[^\s@]+@[^\s@]+$/)))
+      email: Email
     })
   ).annotateKey({ description: "Kept sealed, and never shown again." }),
   metadata: Schema.optionalKey(Metadata).annotateKey({
@@ -144,12 +134,12 @@ const InvoiceAsked = Schema.Struct({
 
 export const InvoiceFilters = Schema.StructWithRest(
   Schema.Struct({
-    ...pageQuery,
+    ...pageQuery("inv"),
     status: Schema.optionalKey(Status),
     flag: Schema.optionalKey(Flag),
     orderId: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isMaxLength(200)))),
-    createdFrom: Schema.optionalKey(Instant),
-    createdTo: Schema.optionalKey(Instant),
+    createdFrom: Schema.optionalKey(Moment),
+    createdTo: Schema.optionalKey(Moment),
     chain: Schema.optionalKey(ChainId),
     asset: Schema.optionalKey(AssetId),
     q: Schema.optionalKey(Schema.String.pipe(Schema.check(Schema.isBetweenLength(1, 200)))).annotateKey({
@@ -159,7 +149,7 @@ export const InvoiceFilters = Schema.StructWithRest(
   [Schema.Record(Schema.TemplateLiteral(["metadata[", Schema.String, "]"]), Schema.String)]
 )
 
-const Reason = Schema.String.pipe(Schema.check(Schema.isBetweenLength(1, 500)))
+const Reason = Line(500)
 
 const one = HttpApiSchema.WithHeaders(InvoiceResource, { etag: Schema.String })
 const changed = HttpApiSchema.WithHeaders(InvoiceResource, { etag: Schema.String, ...replayed })
@@ -188,7 +178,7 @@ export class InvoicesApi extends HttpApiGroup.make("invoices").add(
   ),
   HttpApiEndpoint.get("list", "/", {
     query: InvoiceFilters,
-    success: page(InvoiceResource, "InvoicePage"),
+    success: page(InvoiceResource, "InvoicePage", "inv"),
     error: problems("unavailable")
   }).annotate(NeedsScope, "invoices:read").annotateMerge(
     said("List invoices", "Newest first.")
@@ -196,14 +186,10 @@ export class InvoicesApi extends HttpApiGroup.make("invoices").add(
   HttpApiEndpoint.get("get", "/:id", {
     params: { id: Schema.String },
     query: {
-      wait: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 30 }))))
-        .annotateKey({
-          description: "Seconds to wait for a change before answering."
-        }),
+      wait: Schema.optionalKey(Whole({ minimum: 0, maximum: 30 }, "Seconds to wait for a change before answering.")),
       sinceVersion: Schema.optionalKey(
-        Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 })))
+        Whole({ minimum: 0, maximum: 2 ** 31 }, "The version you know. Default: the present one.")
       )
-        .annotateKey({ description: "The version you know. Default: the present one." })
     },
     success: one,
     error: problems("not_found", "unavailable")

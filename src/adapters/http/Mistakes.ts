@@ -11,7 +11,7 @@ const atMost = 20
 export const mistakesIn = (error: HttpApiError.HttpApiSchemaError, input: unknown): ReadonlyArray<Mistake> =>
   leaves(error.cause.issue, []).slice(0, atMost).map(({ code, issue, message, path }) => {
     const where = place(error.kind, path)
-    return { ...where, ...worded(issue, valueAt(input, path), path, code, message) }
+    return { ...where, ...worded(error.kind, issue, valueAt(input, path), path, code, message) }
   })
 
 const place = (kind: HttpApiError.HttpApiSchemaError["kind"], path: ReadonlyArray<PropertyKey>) => {
@@ -75,12 +75,14 @@ const leaves = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey>): Rea
 const text = (value: unknown) => typeof value === "string" ? value : undefined
 
 const worded = (
+  kind: HttpApiError.HttpApiSchemaError["kind"],
   issue: SchemaIssue.Issue,
   value: unknown,
   path: ReadonlyArray<PropertyKey>,
   code: string | undefined,
   message: string | undefined
 ): Pick<Mistake, "code" | "message"> => {
+  if (kind === "Query" && Array.isArray(value)) return { code: "repeated", message: "May be given only once." }
   if (code !== undefined && message !== undefined) return { code, message }
   switch (issue._tag) {
     case "MissingKey":
@@ -92,6 +94,12 @@ const worded = (
         code: "unknown_field",
         message: near === undefined ? "There is no such field." : `There is no such field. Did you mean «${near}»?`
       }
+    }
+    case "AnyOf":
+    case "InvalidType": {
+      const choices = choicesOf(issue.ast)
+      if (choices === undefined) break
+      return { code: "not_a_choice", message: choose(typeof value === "string" ? value : "", choices) }
     }
     default:
       break
@@ -109,6 +117,21 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 const sentence = (issue: SchemaIssue.Issue) => {
   const said = format(issue).issues[0]?.message ?? "Is not valid."
   return `${said.replace(/^Expected /, "Must be ").slice(0, 400)}.`
+}
+
+/** The texts of which it must be one; undefined where other things will do as well. */
+const choicesOf = (ast: object): ReadonlyArray<string> | undefined => {
+  const types = "types" in ast && Array.isArray(ast.types)
+    ? ast.types as ReadonlyArray<{ readonly literal?: unknown }>
+    : []
+  const texts = types.map(({ literal }) => text(literal)).filter((literal) => literal !== undefined)
+  return texts.length > 0 && texts.length === types.length ? texts : undefined
+}
+
+/** What a name must be one of, and which of them was probably meant. */
+export const choose = (name: string, choices: ReadonlyArray<string>): string => {
+  const near = name === "" ? undefined : nearest(name, choices)
+  return `Must be one of ${choices.join(", ")}.${near === undefined ? "" : ` Did you mean «${near}»?`}`
 }
 
 const namesOf = (ast: object): ReadonlyArray<string> =>
@@ -148,6 +171,10 @@ const distance = (a: string, b: string): number => {
 /** A schema's own words for a mistake, with a stable code. */
 export const mistake = (code: string, message: string) => new SchemaIssue.InvalidValue({ code, message })
 
-/** A check with a stable code. */
-export const rule = <A>(code: string, message: string, holds: (value: A) => boolean) =>
-  Schema.makeFilter<A>((value) => holds(value), { code, message })
+/** A check with a stable code. `document`: as much of it as JSON Schema can say. */
+export const rule = <A>(
+  code: string,
+  message: string,
+  holds: (value: A) => boolean,
+  document: Readonly<Record<string, unknown>> = {}
+) => Schema.makeFilter<A>((value) => holds(value), { code, message, toJsonSchema: () => [document, true] })

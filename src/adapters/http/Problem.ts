@@ -52,7 +52,8 @@ export const codes = {
   payment_under_way: {
     status: 409,
     title: "A payment is under way",
-    means: "An invoice can no longer be canceled once a payment to it has been seen."
+    means:
+      "An invoice can no longer be canceled once a payment to it has been seen. Wait for what becomes of the payment."
   },
   idempotency_in_flight: {
     status: 409,
@@ -67,17 +68,18 @@ export const codes = {
   unsupported_media_type: {
     status: 415,
     title: "Not a body we read",
-    means: "Bodies are `application/json` in UTF-8, and not compressed."
+    means: "Bodies are `application/json` in UTF-8, and not compressed: leave `Content-Encoding` out."
   },
   idempotency_mismatch: {
     status: 422,
     title: "The key was used for another request",
-    means: "This `Idempotency-Key` came before, with another body. Every new request needs a new key."
+    means:
+      "This `Idempotency-Key` came before, with another body or for another resource. Every new request needs a new key."
   },
   too_many: {
     status: 422,
     title: "There are enough of them",
-    means: "A merchant may have 20 webhook endpoints in each mode."
+    means: "A merchant may have 20 webhook endpoints in each mode. Delete one before adding another."
   },
   nothing_to_pay_with: {
     status: 422,
@@ -118,7 +120,8 @@ export const codes = {
   timed_out: {
     status: 503,
     title: "It took too long",
-    means: "The answer was not ready in time. With the same `Idempotency-Key` it is safe to try again."
+    means:
+      "The answer was not ready in time; what was asked may have been done all the same. With the same `Idempotency-Key` it is safe to try again."
   }
 } as const satisfies Record<string, { readonly status: number; readonly title: string; readonly means: string }>
 
@@ -167,12 +170,20 @@ export class Problem<C extends Code = Code> implements Body<C> {
     this.type = `/docs/errors#${code}`
     this.title = title
     this.status = status
-    this.detail = detail ?? means
+    this.detail = detail ?? (errors === undefined ? means : summary(errors))
     this.code = code
     if (errors !== undefined) this.errors = errors
     this.requestId = requestId
     this.headers = headers
   }
+}
+
+/** The first mistake, for whoever reads one line only. */
+const summary = ([first, ...more]: ReadonlyArray<Mistake>): string => {
+  if (first === undefined) return codes.invalid_request.means
+  const { header, message, parameter, pointer } = first
+  const where = parameter ?? header ?? (pointer === undefined || pointer === "" ? "The body" : pointer)
+  return `${where}: ${message}${more.length === 0 ? "" : ` And ${more.length} more, see \`errors\`.`}`
 }
 
 /** What there is to say beyond the code. */

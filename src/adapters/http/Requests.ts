@@ -3,17 +3,20 @@ import { Cause, Clock, Context, Effect, Layer, Metric, Option } from "effect"
 import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { fromUuid } from "#domain/Id.ts"
 import { Limits } from "./Limits.ts"
-import { Problem, problem, RequestId, respond } from "./Problem.ts"
+import { Problem, problem, refuse, RequestId, respond } from "./Problem.ts"
 
 /** The routes by their patterns: which methods a path knows, and under which name its times are counted. */
 class KnownRoutes extends Context.Service<KnownRoutes, FindMyWay.Router<string>>()("checkout/http/KnownRoutes") {}
+
+/** Each thing has one address, letter by letter. */
+export const routerConfig = { caseSensitive: true, ignoreDuplicateSlashes: false }
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 /** A router that remembers what was added to it. */
 export const layerRouter = Layer.effectContext(
   Effect.map(HttpRouter.HttpRouter, (router) => {
-    const known = FindMyWay.make<string>()
+    const known = FindMyWay.make<string>(routerConfig)
     const note = (method: string, path: HttpRouter.PathInput) => known.on(method === "*" ? methods : method, path, path)
     const noting: HttpRouter.HttpRouter = {
       ...router,
@@ -45,10 +48,12 @@ export const layer = HttpRouter.middleware(
         const request = yield* HttpServerRequest.HttpServerRequest
         const began = yield* Clock.currentTimeNanos
         const requestId = requestIdOf(request.headers["request-id"])
-        const inTime = request.url.startsWith("/health/")
-          ? app
-          : Effect.andThen(limits.take("address", networkOf(Option.getOrElse(request.remoteAddress, () => ""))), app)
-        const response = yield* inTime.pipe(
+        const within = request.url.startsWith("/health/")
+          ? Effect.void
+          : limits.take("address", networkOf(Option.getOrElse(request.remoteAddress, () => "")))
+        const response = yield* within.pipe(
+          Effect.andThen(legible(request)),
+          Effect.andThen(app),
           Effect.catchCause((cause) => answerTo(cause, request, known)),
           Effect.provideService(RequestId, requestId),
           Effect.annotateLogs({ requestId }),
@@ -65,6 +70,22 @@ export const layer = HttpRouter.middleware(
 /** The caller's own id if it is one that can stand in a log line; else a fresh one. */
 const requestIdOf = (given: string | undefined): string =>
   given !== undefined && /^[\w.:-]{1,128}$/.test(given) ? given : fromUuid("req", crypto.randomUUID())
+
+/** What is written with percent signs must be text: half a character or U+0000 is nobody's id, name or order. */
+const legible = ({ url }: HttpServerRequest.HttpServerRequest) =>
+  !url.includes("%") || isText(url)
+    ? Effect.void
+    : refuse("invalid_request", {
+      detail: "The URL contains a percent sign that does not begin a character in UTF-8, or `%00`."
+    })
+
+const isText = (encoded: string): boolean => {
+  try {
+    return !decodeURIComponent(encoded).includes("\0")
+  } catch {
+    return false
+  }
+}
 
 /** Whoever has one address of an IPv6 network has 2^64 of them. */
 const networkOf = (address: string): string =>
@@ -98,7 +119,9 @@ const unrouted = Effect.fnUntraced(function*(
   known: FindMyWay.Router<string>
 ) {
   const has = methods.filter((method) => known.find(method, request.url) !== undefined)
-  if (has.length === 0) return respond(yield* problem("not_found", { detail: "Nothing is served at this path." }))
+  if (has.length === 0) {
+    return respond(yield* problem("not_found", { detail: "Nothing is served at this path. What is, stands in /docs." }))
+  }
   const allow = [...has, ...has.includes("GET") ? ["HEAD"] : [], "OPTIONS"].join(", ")
   return request.method === "OPTIONS"
     ? HttpServerResponse.empty({ status: 204, headers: { allow } })

@@ -72,16 +72,25 @@ export const layer = <A, E, R>(
   const server = HttpRouter.serve(served, {
     disableLogger: true,
     disableListenLog: true,
+    routerConfig: Requests.routerConfig,
     middleware: HttpMiddleware.xForwardedHeaders({ trustedProxies })
   }).pipe(
     Layer.provide(RateLimiter.layer),
     Layer.provide(RateLimiter.layerStoreMemory),
     Layer.provideMerge(
-      NodeHttpServer.layer(() => node(patience), { host, port, gracefulShutdownTimeout: `${drainSeconds} seconds` })
+      NodeHttpServer.layer(() => node(patience), {
+        host,
+        port,
+        gracefulShutdownTimeout: `${drainSeconds} seconds`,
+        websocket
+      })
     )
   )
   return Layer.provideMerge(Shutdown.trigger, server)
 }
+
+/** Nobody has more to say on a socket than a word, and nobody gets half a minute for a good-bye. `ws` knows both. */
+export const websocket = { maxPayload: 1024, closeTimeout: 2000 }
 
 /** Who sends a request drop by drop is cut off; who is done may come back on the same connection. */
 const node = ({ head, whole }: NonNullable<Settings["patienceSeconds"]>) =>

@@ -1,7 +1,7 @@
-/** What JSON.parse lets pass and an API must not: names that occur twice, and nesting without end. */
+/** What JSON.parse lets pass and an API must not: names that occur twice, nesting without end, text that is none. */
 
 export interface Fault {
-  readonly code: "duplicate_name" | "too_deep"
+  readonly code: "duplicate_name" | "too_deep" | "not_text"
   /** JSON pointer to the place. */
   readonly pointer: string
 }
@@ -38,6 +38,7 @@ export const faultIn = (text: string, maxDepth: number): Fault | null => {
           if (level.names.has(level.place)) return { code: "duplicate_name", pointer: here() }
           level.names.add(level.place)
         }
+        if (!isText(text.slice(at, end + 1))) return { code: "not_text", pointer: here() }
         at = end
         break
       }
@@ -50,6 +51,13 @@ const endOfString = (text: string, start: number): number => {
   let at = start + 1
   while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1
   return at
+}
+
+/** No database takes U+0000 in a text, nor half of a surrogate pair: only escapes can bring them here. */
+const isText = (literal: string): boolean => {
+  if (!literal.includes("\\u")) return true
+  const text = nameOf(literal)
+  return text.isWellFormed() && !text.includes("\0")
 }
 
 /** Two spellings of one name ("a", "\u0061") are the same name. */

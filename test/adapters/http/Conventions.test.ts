@@ -199,7 +199,7 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
           accepts: [{ chain: "dev", asset: "usdc" }, { chain: "mars", asset: "usdc" }],
           metadata: { a: 1 },
           policy: { tolerancePercent: "60" },
-          description: "a\u0000b"
+          description: "a\u0001b"
         }
       })
       assert.deepStrictEqual(body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted(), [
@@ -218,10 +218,17 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
   it.effect("metadata has its bounds", () =>
     Effect.gen(function*() {
       const many = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`k${i}`, "v"]))
-      for (const metadata of [many, { ["k".repeat(41)]: "v" }, { k: "v".repeat(501) }]) {
+      const table: ReadonlyArray<readonly [object, string]> = [
+        [many, "/metadata"],
+        [{ ["k".repeat(41)]: "v" }, "/metadata"],
+        [{ "": "v" }, "/metadata"],
+        [{ k: "v".repeat(501) }, "/metadata/k"],
+        [{ k: 1 }, "/metadata/k"]
+      ]
+      for (const [metadata, pointer] of table) {
         const answer = yield* create({ json: { ...mug, metadata } })
         isProblem(answer, 400, "invalid_request")
-        assert.strictEqual(answer.body.errors[0].pointer, "/metadata")
+        assert.strictEqual(answer.body.errors[0].pointer, pointer)
       }
     }))
 

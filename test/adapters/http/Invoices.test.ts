@@ -126,7 +126,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
       const { keys, url } = yield* World
       const answer = yield* ask(`${url}/v1/invoices`, { key: keys.aLive, json: mug })
       isProblem(answer, 503, "no_way_to_pay_now")
-      assert.include(answer.body.detail, "usdc on base: chain_not_watched")
+      assert.include(answer.body.detail, "usdc on base: this server does not watch that chain")
       assert.strictEqual(answer.headers.get("retry-after"), "30")
     }))
 
@@ -296,7 +296,6 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
           "inv_1",
           "x",
           "..%2f..%2fetc",
-          "inv_%00",
           id.toUpperCase(),
           "'--",
           "a".repeat(99)
