@@ -1,6 +1,6 @@
-/** The folder that holds all an instance keeps: who may use it, its secret key, where its database lies. */
+/** The folder that holds all an instance keeps: who may use it, its name and secret key, where its database lies. */
 import { Effect, Redacted, Schema } from "effect"
-import { createHash, randomBytes } from "node:crypto"
+import { createHash, randomBytes, randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { userInfo } from "node:os"
 import * as path from "node:path"
@@ -50,10 +50,23 @@ const keyOf = (folder: string) =>
     return Redacted.make(fs.readFileSync(file, "utf8").trim())
   })
 
+/** The instance's name among those that share a database; its next start has the same. */
+const instanceOf = (folder: string) =>
+  Effect.sync(() => {
+    const file = path.join(folder, "instance.id")
+    if (!fs.existsSync(file)) fs.writeFileSync(file, randomUUID())
+    return fs.readFileSync(file, "utf8").trim()
+  })
+
 /** Opens the folder, making it on the first time, for as long as the scope lives. */
 export const open = Effect.fn("DataFolder.open")(function*(written: string) {
   const folder = path.resolve(written)
   fs.mkdirSync(folder, { recursive: true })
   yield* lock(folder)
-  return { folder, postgres: postgresFolder(folder), secretKey: yield* keyOf(folder) }
+  return {
+    folder,
+    instance: yield* instanceOf(folder),
+    postgres: postgresFolder(folder),
+    secretKey: yield* keyOf(folder)
+  }
 })

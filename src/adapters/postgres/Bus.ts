@@ -22,6 +22,11 @@ export interface Options {
   readonly handlers?: number
   /** How long the shards of a process that died stay its own. */
   readonly leaseSeconds?: number
+  /**
+   * A name that no other running process has, the same after every start: then what the process before left leased is
+   * taken over at once. Should that one be alive after all, it is fenced off by the epoch of its leases.
+   */
+  readonly instance?: string
 }
 
 const shardCount = 16
@@ -30,17 +35,28 @@ const longestTailPage = 500
 const soon = 25
 const late = 200
 
-export const layer = ({ handlers = 8, leaseSeconds = 10 }: Options = {}) =>
+export const layer = ({ handlers = 8, instance = "", leaseSeconds = 10 }: Options = {}) =>
   Layer.effect(
     Bus,
     Effect.gen(function*() {
       const sql = yield* PgClient.PgClient
       const connections = yield* Semaphore.make(handlers)
       const lease = sql.literal(`interval '${leaseSeconds} seconds'`)
+      const life = randomUUID()
+
+      /** Frees what an earlier life of this very instance had leased. */
+      const bury = (name: string) => {
+        const earlier =
+          sql`name = ${name} and starts_with(owner, ${`${instance}/`}) and not starts_with(owner, ${`${instance}/${life}/`})`
+        return Effect.andThen(
+          sql`update es.consumers set owner = null, lease_until = '-infinity' where ${earlier}`,
+          sql`delete from es.consumer_processes where ${earlier}`
+        )
+      }
 
       /** One process's part in a group: the shards it holds, and what may be done with them. */
       const member = Effect.fnUntraced(function*({ consumers, name, topic }: Group) {
-        const owner = randomUUID()
+        const owner = `${instance}/${life}/${randomUUID()}`
         const ours = sql`name = ${name} and owner = ${owner}`
         const hands = yield* Semaphore.make(consumers)
 
@@ -145,13 +161,24 @@ export const layer = ({ handlers = 8, leaseSeconds = 10 }: Options = {}) =>
           return { turn, park }
         }
 
-        return { fairShare, giveBack, join, leave, look, moveAlong, partition, renew }
+        return {
+          bury: instance === "" ? Effect.void : bury(name),
+          fairShare,
+          giveBack,
+          join,
+          leave,
+          look,
+          moveAlong,
+          partition,
+          renew
+        }
       })
 
       const consume: Bus["Service"]["consume"] = Effect.fnUntraced(function*(group, handle) {
-        const { fairShare, giveBack, join, leave, look, moveAlong, partition, renew } = yield* member(group)
+        const { bury, fairShare, giveBack, join, leave, look, moveAlong, partition, renew } = yield* member(group)
         const patient = yield* careful(group, handle)
         yield* join
+        yield* bury
         yield* Effect.addFinalizer(() => Effect.ignore(leave))
         const workers = yield* FiberMap.make<number>()
 

@@ -63,7 +63,8 @@ const make = Effect.fnUntraced(function*({ batch, lanes }: Options) {
   const writeTogether = (batch: ReadonlyArray<Append>) =>
     write(batch).pipe(
       Effect.catchIf(
-        (error) => !isAway(error),
+        // Where nobody answers, trying each by itself would only take longer to fail.
+        (error) => !Database.isAway(error),
         () => Effect.forEach(batch, (append) => Effect.exit(writeAlone(append)))
       ),
       Database.unavailable,
@@ -136,15 +137,6 @@ const isSql =
     SqlError.isSqlError(error) && reasons.includes(error.reason._tag)
 
 const lostARace = isSql("SerializationError", "DeadlockError")
-/** Trying each append by itself would only take longer to fail. */
-const isAway = isSql(
-  "ConnectionError",
-  "AuthenticationError",
-  "AuthorizationError",
-  "LockTimeoutError",
-  "StatementTimeoutError"
-)
-
 const constraintOf = (reason: SqlError.SqlErrorReason) =>
   reason._tag === "UniqueViolation" ? reason.constraint : reason._tag
 

@@ -12,7 +12,7 @@ export interface Options<Item, A, E> {
   /** Answers each item of a batch, in its order. */
   readonly run: (batch: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Exit.Exit<A, E>>>
   readonly full: Exit.Exit<A, E>
-  /** The answer to what is still waiting when the scope closes. */
+  /** The answer to what is still waiting when the scope closes, and to whoever comes later. */
   readonly closed: Exit.Exit<A, E>
 }
 
@@ -28,6 +28,7 @@ export const make = Effect.fnUntraced(function*<Item, A, E>(options: Options<Ite
     readonly done: Deferred.Deferred<A, E>
   }
 
+  let open = true
   const begin = Effect.gen(function*() {
     const queue = yield* Queue.dropping<Entry>(waiting)
     /** Taken from the queue and not answered yet. */
@@ -42,6 +43,7 @@ export const make = Effect.fnUntraced(function*<Item, A, E>(options: Options<Ite
       taken = batch.length === taken.length ? [] : taken.filter((entry) => !batch.includes(entry))
     })
     const close = Effect.map(Queue.clear(queue), (left) => {
+      open = false
       for (const { done } of [...taken, ...left]) Deferred.doneUnsafe(done, closed)
     })
     yield* Effect.forkScoped(Effect.ensuring(Effect.forever(turn), close))
@@ -51,6 +53,7 @@ export const make = Effect.fnUntraced(function*<Item, A, E>(options: Options<Ite
 
   return (item: Item): Effect.Effect<A, E> =>
     Effect.suspend(() => {
+      if (!open) return closed
       const entry: Entry = { item, key: key(item), done: Deferred.makeUnsafe() }
       const lane = lanes[hash(entry.key) % lanes.length]
       return lane !== undefined && Queue.offerUnsafe(lane, entry) ? Deferred.await(entry.done) : full
