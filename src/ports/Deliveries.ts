@@ -44,6 +44,8 @@ export interface Delivery {
 export interface Claimed extends Delivery {
   /** Attempts of the present schedule, this one included: a delivery that is recovered begins a new one. */
   readonly step: number
+  /** The invoice's next notice waits for this one. */
+  readonly ordered: boolean
   readonly claimedAt: DateTime.Utc
 }
 

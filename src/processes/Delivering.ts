@@ -6,6 +6,7 @@ import { DisableEndpoint } from "#commands/Merchants.ts"
 import * as Circuit from "#domain/Circuit.ts"
 import { isDead, type Outcome, type RetrySchedule, standard, verdict } from "#domain/RetrySchedule.ts"
 import { type Claimed, Deliveries } from "#ports/Deliveries.ts"
+import type { StoreUnavailable } from "#ports/EventStore.ts"
 import { Vault } from "#ports/Vault.ts"
 import { Views } from "#ports/Views.ts"
 import { type Response, WebhookSender } from "#ports/WebhookSender.ts"
@@ -71,8 +72,13 @@ export const layer = (options: Options = {}) =>
         const lower = new Map([...circuits].map(([id, circuit]) => [id, Circuit.permits(circuit, now, perEndpoint)]))
         const claimed = yield* deliveries.claim({ total: free, perEndpoint, lower, leaseSeconds })
         sending += claimed.length
+        // Asked once for all that goes to it now.
+        const asked = new Map<string, AskedFor>()
         for (const delivery of claimed) {
-          yield* FiberSet.run(inFlight, deliver(delivery))
+          const endpoint = asked.get(delivery.endpointId)
+            ?? (yield* Effect.cached(views.get(endpoints, delivery.endpointId)))
+          asked.set(delivery.endpointId, endpoint)
+          yield* FiberSet.run(inFlight, deliver(delivery, endpoint))
         }
         return claimed.length
       })
@@ -89,8 +95,8 @@ export const layer = (options: Options = {}) =>
       })
 
       // What breaks here is logged, and its lease runs out: then it is tried again.
-      const deliver = (claimed: Claimed) =>
-        attempt(claimed).pipe(
+      const deliver = (claimed: Claimed, asked: AskedFor) =>
+        attempt(claimed, asked).pipe(
           Effect.catchCause((cause) =>
             Cause.hasInterruptsOnly(cause)
               ? Effect.void
@@ -103,8 +109,8 @@ export const layer = (options: Options = {}) =>
           Effect.asVoid
         )
 
-      const attempt = Effect.fn("Delivering.attempt")(function*(claimed: Claimed) {
-        const endpoint = yield* views.get(endpoints, claimed.endpointId)
+      const attempt = Effect.fn("Delivering.attempt")(function*(claimed: Claimed, asked: AskedFor) {
+        const endpoint = yield* asked
         if (endpoint === null || endpoint.status !== "enabled") {
           return yield* deliveries.shelve(claimed.endpointId)
         }
@@ -155,6 +161,9 @@ export const layer = (options: Options = {}) =>
       yield* Effect.forkScoped(Effect.forever(turn))
     })
   )
+
+/** The endpoint as it is when it is sent to. */
+type AskedFor = Effect.Effect<EndpointRow | null, StoreUnavailable>
 
 const unsigned: Response = {
   outcome: "blocked",

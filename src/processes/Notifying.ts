@@ -46,7 +46,10 @@ export const layer = Layer.effectDiscard(
       const { stream, tenant } = first?.headers ?? {}
       if (stream === undefined || tenant === undefined) return []
       const versions = new Set(messages.map(({ headers }) => headers.version))
-      const history = yield* store.read(stream, tenant)
+      // A stream that has just begun is at hand already.
+      const told = messages.map((message) => recordedOf(message, stream, tenant))
+      const whole = told.every(({ version }, i) => version === i + 1)
+      const history = whole ? told : yield* store.read(stream, tenant)
       // The store may be restored from an older copy, or a replica that lags behind the bus.
       if (messages.some(({ headers: { version = 0 } }) => version > history.length)) {
         return yield* new HandlerFailed({ reason: `${stream} ends before the event`, retry: true })
@@ -75,10 +78,19 @@ export const layer = Layer.effectDiscard(
 /** After these nothing may be sent any more. What was pending is kept, and can be recovered. */
 const endsDeliveries: ReadonlySet<string> = new Set<Endpoint.Event["_tag"]>(["EndpointDisabled", "EndpointDeleted"])
 
+type Told = Omit<Recorded, "category" | "meta">
+
 const ownerOf = ({ merchantId, mode }: { readonly merchantId: string; readonly mode: Mode }) => `${merchantId} ${mode}`
 
+/** As the store has it, but for who asked and why. */
+const recordedOf = (
+  { body, headers, id, recordedAt, schemaVersion, type }: Message,
+  stream: string,
+  tenant: string
+): Told => ({ eventId: id, stream, tenant, version: headers.version ?? 0, recordedAt, type, schemaVersion, data: body })
+
 const notificationsOf = (
-  history: ReadonlyArray<Recorded>,
+  history: ReadonlyArray<Told>,
   versions: ReadonlySet<number | undefined>,
   merchantId: string
 ): ReadonlyArray<Notification> => {

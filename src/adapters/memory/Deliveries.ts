@@ -94,7 +94,12 @@ const make = Effect.gen(function*() {
         entry.status = "sending"
         entry.attempts += 1
         entry.dueAt = now + leaseSeconds * 1000
-        return { ...deliveryOf(entry), step: entry.attempts - entry.begunAt, claimedAt: DateTime.makeUnsafe(now) }
+        return {
+          ...deliveryOf(entry),
+          step: entry.attempts - entry.begunAt,
+          ordered: entry.ordered,
+          claimedAt: DateTime.makeUnsafe(now)
+        }
       })
   })
 

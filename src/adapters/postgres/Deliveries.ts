@@ -1,6 +1,6 @@
 /** Deliveries in Postgres, on its clock. How a row waits its turn is told in `migrations/0006_deliveries.ts`. */
 import { PgClient } from "@effect/sql-pg"
-import { DateTime, Duration, Effect, Layer, Schedule, Stream } from "effect"
+import { DateTime, Duration, Effect, Exit, Layer, Schedule, Stream } from "effect"
 import { newId } from "#commands/NewId.ts"
 import type { Mode } from "#domain/Chain.ts"
 import type { Outcome } from "#domain/RetrySchedule.ts"
@@ -13,13 +13,18 @@ import {
   type DeliveryStatus,
   type Notification
 } from "#ports/Deliveries.ts"
+import { StoreUnavailable } from "#ports/EventStore.ts"
 import { unavailable } from "./Database.ts"
+import * as Lanes from "./Lanes.ts"
 
 type Service = Deliveries["Service"]
 
 /** Where those who wait for work listen. A notification costs a lock at commit, but only to others who notify. */
 const channel = "webhook_deliveries"
 const mostRecovered = 10_000
+/** Arrivals in one statement, and arrivals that may wait for the next one: far more than are ever in flight. */
+const mostTogether = 64
+const mostWaiting = 1024
 const mostAttempts = 1_000
 
 interface NotificationRow {
@@ -43,8 +48,14 @@ interface DeliveryRow extends NotificationRow {
 
 interface ClaimedRow extends DeliveryRow {
   readonly step: number
+  readonly ordered: boolean
   readonly turn: number
   readonly claimed_at: Date
+}
+
+interface Arrival {
+  readonly claimed: Claimed
+  readonly attempt: Attempt
 }
 
 interface AttemptRow {
@@ -154,11 +165,12 @@ const make = Effect.gen(function*() {
         set status = 'sending', attempts = d.attempts + 1, due_at = now() + make_interval(secs => ${leaseSeconds}::int)
         from (select array(select id from picked order by turn, due_at, position) as ids) p, webhooks.notifications n
         where d.id = any(p.ids) and n.id = d.notification_id
-        returning ${columns}, d.attempts - d.begun_at as step, now() as claimed_at, array_position(p.ids, d.id) as turn`
+        returning ${columns}, d.ordered, d.attempts - d.begun_at as step, now() as claimed_at, array_position(p.ids, d.id) as turn`
       return rows.toSorted((a, b) => a.turn - b.turn).map(claimedOf)
     }).pipe(sql.withTransaction, unavailable)
 
-  const record: Service["record"] = (claimed, attempt, verdict) =>
+  /** Whatever came of it, in a transaction of its own. */
+  const recordAlone: Service["record"] = (claimed, attempt, verdict) =>
     Effect.gen(function*() {
       const { endpointId, id } = claimed
       const delivered = verdict._tag === "Delivered"
@@ -196,6 +208,56 @@ const make = Effect.gen(function*() {
         returning failures, extract(epoch from now() - failing_since)::float8 as seconds`
       return streak ?? null
     }).pipe(sql.withTransaction, unavailable)
+
+  /** Those that arrived and that none waits for: one statement for all of them. */
+  const recordArrivals = (arrivals: ReadonlyArray<Arrival>) => {
+    const column = <A>(of: (arrival: Arrival) => A) => arrivals.map(of)
+    const ids = column(({ claimed }) => claimed.id)
+    const endpointIds = column(({ claimed }) => claimed.endpointId)
+    return sql`
+      with arrived as (
+        select * from unnest(${ids}::text[], ${endpointIds}::text[], ${
+      column(({ claimed }) => claimed.attempts)
+    }::int[],
+          ${column(({ attempt }) => attempt.number)}::int[],
+          ${column(({ attempt }) => DateTime.formatIso(attempt.at))}::timestamptz[],
+          ${column(({ attempt }) => attempt.durationMs)}::int[], ${column(({ attempt }) => attempt.outcome)}::text[],
+          ${column(({ attempt }) => attempt.status)}::int[], ${column(({ attempt }) => attempt.detail)}::text[]
+        ) as t(id, endpoint_id, attempts, number, at, duration_ms, outcome, status, detail)
+      ), log as (
+        insert into webhooks.attempts (delivery_id, endpoint_id, number, at, duration_ms, outcome, status, detail)
+        select id, endpoint_id, number, at, duration_ms, outcome, status, detail from arrived
+        on conflict do nothing
+      ), forgotten as (
+        delete from webhooks.streaks where endpoint_id = any(${endpointIds}::text[])
+      )
+      update webhooks.deliveries d set status = 'delivered', due_at = null from arrived
+      where d.id = any(${ids}::text[]) and d.id = arrived.id and d.attempts = arrived.attempts
+        and d.status in ('sending', 'skipped')`
+  }
+
+  const recordArrival = yield* Lanes.make<Arrival, null, StoreUnavailable>({
+    lanes: 1,
+    batch: mostTogether,
+    waiting: mostWaiting,
+    key: ({ claimed }) => claimed.id,
+    run: (arrivals) =>
+      recordArrivals(arrivals).pipe(
+        Effect.as(arrivals.map(() => Exit.succeed(null))),
+        // Something is wrong with one of them, or another held their rows in another order.
+        Effect.catch(() =>
+          Effect.forEach(arrivals, ({ attempt, claimed }) =>
+            Effect.exit(Effect.as(recordAlone(claimed, attempt, { _tag: "Delivered" }), null)))
+        )
+      ),
+    full: Exit.fail(new StoreUnavailable({ reason: "Overloaded", retryAfterSeconds: 1 })),
+    closed: Exit.fail(new StoreUnavailable({ reason: "Closing", retryAfterSeconds: 1 }))
+  })
+
+  const record: Service["record"] = (claimed, attempt, verdict) =>
+    verdict._tag === "Delivered" && !claimed.ordered
+      ? recordArrival({ claimed, attempt })
+      : recordAlone(claimed, attempt, verdict)
 
   const shelve: Service["shelve"] = (endpointId) =>
     unavailable(Effect.asVoid(sql`
@@ -357,6 +419,7 @@ const deliveryOf = (row: DeliveryRow): Delivery => ({
 const claimedOf = (row: ClaimedRow): Claimed => ({
   ...deliveryOf(row),
   step: row.step,
+  ordered: row.ordered,
   claimedAt: utc(row.claimed_at)
 })
 
