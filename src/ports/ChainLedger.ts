@@ -58,7 +58,8 @@ export class ChainLedger extends Context.Service<ChainLedger, {
   ) => Effect.Effect<void, StoreUnavailable | CursorMoved>
   /**
    * Orphans every block above `to`, and the transfers in them. `from` is the cursor's hash as the caller knows it.
-   * `to` is ours, or a block from before the beginning: then reading begins there anew.
+   * `to` is ours, or a block from before the beginning: then reading begins there anew. What is final stays, even where
+   * the caller does not know yet that it is.
    */
   readonly rollBack: (
     chain: ChainId,
@@ -67,8 +68,15 @@ export class ChainLedger extends Context.Service<ChainLedger, {
   ) => Effect.Effect<void, StoreUnavailable | CursorMoved>
   /** Publishes where the cursor stands. */
   readonly announce: (chain: ChainId) => Effect.Effect<void, StoreUnavailable>
-  /** The node was asked and had no new block. What is final may have risen; what was found late is confirmed, too. */
-  readonly checked: (chain: ChainId, finalized: number, depths: Depths) => Effect.Effect<void, StoreUnavailable>
+  /**
+   * The node was asked and had no block after `at`, the cursor's hash. What is final may have risen; what was found late
+   * is confirmed, too.
+   */
+  readonly checked: (
+    chain: ChainId,
+    at: string,
+    rules: { readonly depths: Depths; readonly finalized: number }
+  ) => Effect.Effect<void, StoreUnavailable | CursorMoved>
   /** Stops the reading of a chain, and publishes why; repeated, it changes nothing. */
   readonly halt: (chain: ChainId, reason: string) => Effect.Effect<void, StoreUnavailable>
   /** An operator says that the reason is gone. */

@@ -44,15 +44,15 @@ export type ReadError = ChainUnreachable | ChainInconsistent
 /** What every implementation owes is in `test/contracts/ChainReader.contract.ts`. */
 export interface ChainReaderShape {
   readonly chain: ChainId
-  /** Fails unless the node is on the right chain. Called at the start, and again after an outage. */
+  /** Fails unless the node is on the right chain. Called at the start, after an outage, and before anything is undone. */
   readonly verify: Effect.Effect<void, WrongChain | ReadError>
   readonly head: Effect.Effect<Header, ReadError>
   /** The header the node has at this height now; null above its head. */
   readonly headerAt: (number: number) => Effect.Effect<Header | null, ReadError>
   /** The whole block of exactly this hash, complete and consistent, or a failure. */
   readonly block: (hash: string) => Effect.Effect<Block, ReadError>
-  /** Height the node calls final. Null where it has no such notion. */
-  readonly finalized: Effect.Effect<number | null, ReadError>
+  /** The newest block the node calls final. Null where it has no such notion. */
+  readonly finalized: Effect.Effect<Header | null, ReadError>
 }
 
 /** The readers of all configured chains. */

@@ -45,7 +45,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
   // Everything that matters is in the ledger; these may be forgotten at any time.
   let trusted = false
   let batch = largestBatch
-  let tag: number | null = null
+  let tag: Header | null = null
   let tagAskedAt = -Infinity
   let announced = { hash: "", at: -Infinity }
   let behind = { hash: "", since: 0 }
@@ -57,20 +57,17 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
       return "halted"
     }
     if (!trusted) {
-      const { hash } = yield* genesis
-      if (hash !== cursor.genesis) return yield* halt(`the node's block 0 is ${hash}, ours is ${cursor.genesis}`)
+      if (yield* isStranger(cursor)) return "halted"
       trusted = true
     }
-    // Before the head: a head that was asked for later descends from what was final then.
     yield* askForFinality
     const head = yield* reader.head
-    const finalized = finalHeight(cursor.finalized, tag, head.number, finalDepth)
     const ours = head.number > cursor.number ? null : yield* ledger.headerAt(chain, head.number)
     const placement = place(head, cursor, ours)
     if (placement !== "behind") behind = { hash: "", since: 0 }
     const outcome = yield* ({
-      same: () => rest(cursor, finalized),
-      ahead: () => advance(cursor, head, finalized),
+      same: () => rest(cursor),
+      ahead: () => advance(cursor, head),
       behind: () => wait(cursor, head),
       fork: () => walkBack(cursor, head.number)
     })[placement]()
@@ -81,6 +78,8 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     Effect.onError(() =>
       Effect.sync(() => {
         trusted = false
+        tag = null
+        tagAskedAt = -Infinity
         batch = Math.max(1, Math.floor(batch / 2))
       })
     )
@@ -93,35 +92,52 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
 
   const begin = Effect.gen(function*() {
     const { hash } = yield* genesis
-    yield* askForFinality
     const head = yield* reader.head
     const startAt = options.startAt?.[chain]
     const header = startAt === undefined ? head : yield* known(Math.max(0, Math.min(startAt, head.number) - 1))
-    const finalized = Math.min(header.number, finalHeight(0, tag, head.number, finalDepth))
+    const finalized = Math.min(header.number, finalHeight(0, null, head.number, finalDepth))
     yield* ledger.begin(chain, { header, genesis: hash, finalized })
     yield* Effect.logInfo(`${chain}: reading begins after block ${header.number}`)
     trusted = true
     return { ...header, genesis: hash, finalized, halted: null }
   })
 
-  /** A tag that falls is not believed, but is no reason to stop reading either: finality waits, payments do not. */
+  /** Whether this is another chain than the one we read; then it halts. Asked anew before anything is undone. */
+  const isStranger = Effect.fnUntraced(function*(cursor: Cursor) {
+    const { hash } = yield* genesis
+    if (hash === cursor.genesis) return false
+    yield* halt(`the node's block 0 is ${hash}, ours is ${cursor.genesis}`)
+    return true
+  })
+
   const askForFinality = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     if (now - tagAskedAt < blockTime) return
-    const answer = yield* reader.finalized
+    tag = yield* reader.finalized
     tagAskedAt = now
-    if (answer !== null && tag !== null && answer < tag) {
-      return yield* Effect.logWarning(`${chain}: the node's finalized height fell from ${tag} to ${answer}`)
-    }
-    tag = answer
   })
 
-  const rest = Effect.fnUntraced(function*(cursor: Cursor, finalized: number) {
-    yield* ledger.checked(chain, Math.min(finalized, cursor.number), depths)
+  /**
+   * How far all is final once the tip is `tip`. Behind one address there can be several nodes, and what one of them calls
+   * final says nothing about the branch of another: its word counts where we have the same block.
+   */
+  const finalWith = Effect.fnUntraced(
+    function*(cursor: Cursor, tip: Header, head: Header, fresh: ReadonlyArray<Header>) {
+      const word = tag
+      const ours = word === null || word.number <= cursor.finalized
+        ? null
+        : fresh.find(({ number }) => number === word.number) ?? (yield* ledger.headerAt(chain, word.number))
+      const agreed = word !== null && ours?.hash === word.hash ? word.number : null
+      return Math.min(tip.number, finalHeight(cursor.finalized, agreed, head.number, finalDepth))
+    }
+  )
+
+  const rest = Effect.fnUntraced(function*(cursor: Cursor) {
+    yield* ledger.checked(chain, cursor.hash, { depths, finalized: yield* finalWith(cursor, cursor, cursor, []) })
     return "idle" as const
   })
 
-  const advance = Effect.fn("Scanner.advance")(function*(cursor: Cursor, head: Header, finalized: number) {
+  const advance = Effect.fn("Scanner.advance")(function*(cursor: Cursor, head: Header) {
     const first = cursor.number + 1
     const numbers = Array.from({ length: Math.min(batch, head.number - cursor.number) }, (_, i) => first + i)
     const headers = yield* Effect.forEach(
@@ -139,7 +155,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
         reason: `the blocks after ${cursor.number} are not those announced`
       })
     }
-    yield* ledger.commit(chain, blocks, { depths, window, finalized: Math.min(finalized, last.number) })
+    yield* ledger.commit(chain, blocks, { depths, window, finalized: yield* finalWith(cursor, last, head, following) })
     batch = Math.min(largestBatch, batch * 2)
     return last.number < head.number ? "more" as const : "idle" as const
   })
@@ -158,6 +174,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
 
   /** Goes back to the highest block of ours that the node has, too. */
   const walkBack = Effect.fn("Scanner.walkBack")(function*(cursor: Cursor, top: number) {
+    if (yield* isStranger(cursor)) return "halted"
     for (let number = Math.min(top, cursor.number); number >= cursor.finalized; number--) {
       const ours = yield* ledger.headerAt(chain, number)
       const theirs = yield* known(number)

@@ -60,7 +60,8 @@ export const chainLedgerContract = (
       assert.isNull(yield* ledger.cursor(chain))
       assert.isNull(yield* ledger.headerAt(chain, 100))
       assert.deepStrictEqual(yield* ledger.heights, [])
-      yield* ledger.checked(chain, 5, depths)
+      const checked = ledger.checked(chain, "0x100", { depths, finalized: 5 })
+      assert.strictEqual((yield* Effect.flip(checked))._tag, "CursorMoved")
       yield* ledger.announce(chain)
     })
   )
@@ -145,8 +146,8 @@ export const chainLedgerContract = (
     Effect.gen(function*() {
       const { checked, commit, cursor, said } = yield* begun
       yield* commit([block(header(101), pays("0xa", shop)), block(header(102))])
-      yield* checked(chain, 101, depths)
-      yield* checked(chain, 50, depths)
+      yield* checked(chain, "0x102", { depths, finalized: 101 })
+      yield* checked(chain, "0x102", { depths, finalized: 50 })
       assert.strictEqual((yield* cursor(chain))?.finalized, 101)
       assert.deepStrictEqual((yield* said).slice(1), [
         "TransferConfirmed dev:0xa:-1 default",
@@ -158,9 +159,12 @@ export const chainLedgerContract = (
   check(
     "writes nothing when the cursor is not where the caller believes it",
     Effect.gen(function*() {
-      const { commit, cursor, headerAt, published, rollBack } = yield* begun
+      const { checked, commit, cursor, headerAt, published, rollBack } = yield* begun
       yield* commit([block(header(101))])
       const paid = block({ ...header(102), parentHash: "0xother" }, pays("0xa", shop))
+      const elsewhere = checked(chain, "0xother", { depths, finalized: 101 })
+      assert.strictEqual((yield* Effect.flip(elsewhere))._tag, "CursorMoved")
+      assert.strictEqual((yield* cursor(chain))?.finalized, 36)
       assert.strictEqual((yield* Effect.flip(commit([paid])))._tag, "CursorMoved")
       assert.strictEqual((yield* Effect.flip(rollBack(chain, "0xother", header(100))))._tag, "CursorMoved")
       assert.strictEqual((yield* cursor(chain))?.hash, "0x101")
@@ -235,6 +239,20 @@ export const chainLedgerContract = (
   )
 
   check(
+    "undoes nothing final, although the caller did not know that it is",
+    Effect.gen(function*() {
+      const { checked, commit, cursor, rollBack, said } = yield* begun
+      yield* commit([block(header(101), pays("0xa", shop)), block(header(102))])
+      yield* checked(chain, "0x102", { depths, finalized: 101 })
+      const before = yield* said
+      assert.strictEqual((yield* Effect.flip(rollBack(chain, "0x102", header(100))))._tag, "CursorMoved")
+      assert.strictEqual((yield* cursor(chain))?.hash, "0x102")
+      assert.deepStrictEqual(yield* said, before)
+      yield* rollBack(chain, "0x102", header(101))
+    })
+  )
+
+  check(
     "shows a transfer again when its very block comes back",
     Effect.gen(function*() {
       const { commit, headerAt, rollBack, said } = yield* begun
@@ -270,7 +288,7 @@ export const chainLedgerContract = (
       yield* register(late, "test")
       yield* backfill([late])
       yield* backfill([late])
-      yield* checked(chain, 36, depths)
+      yield* checked(chain, "0x102", { depths, finalized: 36 })
       assert.deepStrictEqual(yield* said, [
         "TransferSeen dev:0xa:0",
         "TransferSeen dev:0xa:1",
@@ -350,7 +368,7 @@ export const chainLedgerContract = (
       yield* begin("base", { header: header(7), genesis: "0xb", finalized: 3 })
       yield* commit([block(header(101))], 40)
       yield* TestClock.adjust("3 seconds")
-      yield* checked(chain, 41, depths)
+      yield* checked(chain, "0x101", { depths, finalized: 41 })
       const time = header(101).time
       assert.deepStrictEqual((yield* heights).find((height) => height.chain === chain), {
         chain,

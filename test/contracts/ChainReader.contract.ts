@@ -119,8 +119,10 @@ export const chainReaderContract = <E>(name: string, fresh: Layer.Layer<Told, E>
       "calls nothing final that is above its head",
       Effect.gen(function*() {
         const { reader } = yield* Told
-        const head = yield* reader.head
-        assert.isAtMost((yield* reader.finalized) ?? 0, head.number)
+        const final = yield* reader.finalized
+        if (final === null) return
+        assert.isAtMost(final.number, (yield* reader.head).number)
+        assert.deepStrictEqual(yield* reader.headerAt(final.number), final)
       })
     )
   })

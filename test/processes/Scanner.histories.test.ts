@@ -2,4 +2,4 @@
 import { describe } from "@effect/vitest"
 import { historiesOn } from "../support/scannerHistories.ts"
 
-describe("a scanner, whatever happens", () => historiesOn({ memory: 1_000, postgres: 60 }))
+describe("a scanner, whatever happens", () => historiesOn({ memory: 1_000, postgres: 25 }))

@@ -166,7 +166,10 @@ describe("the scanner of a chain", () => {
     Effect.gen(function*() {
       const sim = SimulatedChain.make()
       let tag: number | null = null
-      const reader = { ...sim.reader, finalized: Effect.sync(() => tag) }
+      const reader = {
+        ...sim.reader,
+        finalized: Effect.suspend(() => tag === null ? Effect.succeed(null) : sim.reader.headerAt(tag))
+      }
       const { cursor, tick, tip } = yield* scanning(sim, reader)
       yield* tick
       mine(sim, 10)

@@ -2,4 +2,4 @@
 import { describe } from "@effect/vitest"
 import { historiesOn } from "../support/scannerHistories.ts"
 
-describe("a scanner, whatever happens", () => historiesOn({ memory: 10_000, postgres: 1_000 }))
+describe("a scanner, whatever happens", () => historiesOn({ memory: 10_000, postgres: 400 }))

@@ -1,38 +1,48 @@
-/** A chain that forks, forgets and lies on demand, and what is true of it. */
-import { DateTime, Effect } from "effect"
-import { units } from "#domain/Amount.ts"
-import type { Address, ChainId } from "#domain/Chain.ts"
+/** A chain that forks, with nodes that lag, forget and lie on demand, and what is true of it. */
+import { DateTime, Effect, Result } from "effect"
+import { type Address, type ChainId, chains } from "#domain/Chain.ts"
 import type { Header } from "#domain/Headers.ts"
 import { transferIdOf } from "#domain/Observation.ts"
 import {
-  type Block,
   ChainInconsistent,
   type ChainReaderShape,
   ChainUnreachable,
-  type Movement,
-  type ReadError
+  type ReadError,
+  WrongChain
 } from "#ports/ChainReader.ts"
+import { type BlockJson, readable, type ReceiptJson } from "#adapters/evm/BlockJson.ts"
+import { bloomOf } from "#adapters/evm/Bloom.ts"
 
 export const address = (n: number) => `0x${n.toString(16).padStart(40, "0")}` as Address
 
 /** What becomes of each transaction of the blocks that a reorg removes, in turn. */
 export type Fate = "kept" | "dropped" | "failing"
 
-/** What the node does until it is told otherwise. */
+/** What a node does until it is told otherwise. */
 export type Fault =
   | { readonly kind: "none" }
   | { readonly kind: "lags"; readonly by: number }
   /** Stands on a branch that the others have left. */
   | { readonly kind: "left_behind" }
+  /** Behind its address there are three: one is in order, one lags, and one was left behind. They answer in turn. */
+  | { readonly kind: "balanced" }
+  /** Is of another chain, which has blocks of all our heights, with money for the first address in each. */
+  | { readonly kind: "stranger"; readonly chainId: "same" | "other" }
   | { readonly kind: "errs" }
   /** Knows no block by its number or hash. */
   | { readonly kind: "forgets" }
-  /** Its receipts are incomplete, which the reader notices. */
+  /** Leaves out the last receipt of a block. */
   | { readonly kind: "truncates" }
+  /** Leaves out of each receipt the logs with the last one's payee. (One of two that are alike cannot be missed.) */
+  | { readonly kind: "clamps" }
+  /** Sends the receipts of the block that another branch has at this height, where there is one. */
+  | { readonly kind: "mixes" }
 
 interface Transaction {
   readonly hash: string
-  readonly movements: ReadonlyArray<Movement>
+  readonly kind: "coin" | "token"
+  readonly to: ReadonlyArray<Address>
+  readonly amount: number
 }
 interface Included {
   readonly transaction: Transaction
@@ -52,23 +62,12 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
   let branch: Array<SimulatedBlock> = [blockAfter(null, [], 0)]
   /** Branches that were left, newest last. */
   const left: Array<ReadonlyArray<SimulatedBlock>> = []
-  let fault: Fault = { kind: "none" }
-  let leftBehindOn: ReadonlyArray<SimulatedBlock> = branch
-  let asked = 0
-  let meanwhile: { calls: number; happens: () => void } | null = null
 
+  /** A coin goes to the first of them only: that is all one transaction can do. */
   const submit = (to: ReadonlyArray<Address>, kind: "coin" | "token", succeeded: boolean) => {
-    const hash = `0xt${++serial}`
-    const movements = to.map((address, i): Movement => ({
-      transaction: hash,
-      position: kind === "coin" ? -1 : i,
-      asset: kind === "coin" ? "eth" : "usdc",
-      decimals: kind === "coin" ? 18 : 6,
-      from: payer,
-      to: address,
-      amount: units(BigInt(serial))
-    }))
-    waiting.push({ transaction: { hash, movements }, succeeded })
+    const amount = ++serial
+    const transaction = { hash: `0xt${amount}`, kind, to: kind === "coin" ? to.slice(0, 1) : to, amount }
+    waiting.push({ transaction, succeeded })
   }
 
   const mine = () => {
@@ -110,88 +109,135 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
     finalized = Math.max(finalized, branch.length - 1 - below)
   }
 
-  const seenByNode = (): ReadonlyArray<SimulatedBlock> => {
-    switch (fault.kind) {
-      case "lags":
-        return branch.slice(0, Math.max(1, branch.length - fault.by))
-      case "left_behind":
-        return leftBehindOn
-      default:
-        return branch
+  const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
+
+  const node = () => {
+    let fault: Fault = { kind: "none" }
+    let leftBehindOn: ReadonlyArray<SimulatedBlock> = branch
+    let asked = 0
+    let meanwhile: { calls: number; happens: () => void } | null = null
+
+    const lagging = (by: number) => branch.slice(0, Math.max(1, branch.length - by))
+    /** The branch as whoever gives this answer sees it. */
+    const seen = (): ReadonlyArray<SimulatedBlock> => {
+      switch (fault.kind) {
+        case "lags":
+          return lagging(fault.by)
+        case "left_behind":
+          return leftBehindOn
+        case "balanced":
+          return [branch, lagging(2), alternatives().at(-1) ?? branch][asked % 3] ?? branch
+        case "stranger":
+          return branch.map(strange)
+        default:
+          return branch
+      }
+    }
+
+    /** Between any two answers of the node the world may change. */
+    const answer = <A, E = never>(ask: (seen: ReadonlyArray<SimulatedBlock>) => Effect.Effect<A, ReadError | E>) =>
+      Effect.suspend(() => {
+        asked++
+        if (meanwhile !== null && --meanwhile.calls < 0) {
+          const { happens } = meanwhile
+          meanwhile = null
+          happens()
+        }
+        return fault.kind === "errs" ? unreachable("it errs") : ask(seen())
+      })
+
+    const receiptsFor = (block: SimulatedBlock): ReadonlyArray<ReceiptJson> => {
+      const receipts = receiptsOf(chain, block)
+      switch (fault.kind) {
+        case "truncates":
+          return receipts.slice(0, -1)
+        case "clamps":
+          return receipts.map((receipt) => {
+            const payee = receipt.logs.at(-1)?.topics[2]
+            return { ...receipt, logs: receipt.logs.filter(({ topics }) => topics[2] !== payee) }
+          })
+        case "mixes": {
+          const other = left.findLast((old) => old[block.number] !== undefined)?.[block.number]
+          return other === undefined ? receipts : receiptsOf(chain, other)
+        }
+        default:
+          return receipts
+      }
+    }
+
+    const reader: ChainReaderShape = {
+      chain,
+      verify: answer(() => {
+        const expected = chains[chain].chainId
+        return fault.kind === "stranger" && fault.chainId === "other"
+          ? Effect.fail(new WrongChain({ chain, expected, actual: 1 }))
+          : Effect.void
+      }),
+      head: answer((seen) => Effect.succeed(headerOf(seen.at(-1) ?? genesis))),
+      headerAt: (number) =>
+        answer((seen) => {
+          const block = fault.kind === "forgets" && number > 0 ? undefined : seen[number]
+          return Effect.succeed(block === undefined ? null : headerOf(block))
+        }),
+      block: (hash) =>
+        answer((seen) => {
+          const block = seen.find((block) => block.hash === hash)
+          if (block === undefined || fault.kind === "forgets") return unreachable(`it does not know ${hash}`)
+          const read = readable(chains[chain], jsonOf(chain, block), receiptsFor(block))
+          return Result.isSuccess(read)
+            ? Effect.succeed(read.success)
+            : Effect.fail(new ChainInconsistent({ chain, reason: read.failure }))
+        }),
+      // A node that lags, or that was left behind, has not heard of anything final beyond what it shares with the rest.
+      finalized: answer((seen) => {
+        if (fault.kind === "stranger") return Effect.succeed(headerOf(seen.at(-1) ?? genesis))
+        const shared = seen.findLastIndex((block, i) => branch[i]?.hash === block.hash)
+        return Effect.succeed(headerOf(branch[Math.min(finalized, shared)] ?? genesis))
+      })
+    }
+    return {
+      reader,
+      setFault: (next: Fault) => {
+        fault = next
+        leftBehindOn = alternatives().at(-1) ?? branch
+      },
+      /** Something happens after so many more answers of the node. */
+      during: (calls: number, happens: () => void) => {
+        meanwhile = { calls, happens }
+      },
+      settle: () => {
+        meanwhile = null
+        fault = { kind: "none" }
+      },
+      /** Questions put to the node so far. */
+      asked: () => asked
     }
   }
 
-  const unreachable = (reason: string) => Effect.fail(new ChainUnreachable({ chain, reason }))
-
-  /** Between any two answers of the node the world may change. */
-  const answer = <A>(ask: (seen: ReadonlyArray<SimulatedBlock>) => Effect.Effect<A, ReadError>) =>
-    Effect.suspend(() => {
-      asked++
-      if (meanwhile !== null && --meanwhile.calls < 0) {
-        const { happens } = meanwhile
-        meanwhile = null
-        happens()
-      }
-      return fault.kind === "errs" ? unreachable("it errs") : ask(seenByNode())
-    })
-
-  const reader: ChainReaderShape = {
-    chain,
-    verify: answer(() => Effect.void),
-    head: answer((seen) => Effect.succeed(headerOf(seen.at(-1) ?? genesis))),
-    headerAt: (number) =>
-      answer((seen) => {
-        const block = fault.kind === "forgets" && number > 0 ? undefined : seen[number]
-        return Effect.succeed(block === undefined ? null : headerOf(block))
-      }),
-    block: (hash) =>
-      answer((seen) => {
-        const block = seen.find((block) => block.hash === hash)
-        if (block === undefined || fault.kind === "forgets") return unreachable(`it does not know ${hash}`)
-        if (fault.kind === "truncates" && block.included.length > 0) {
-          return Effect.fail(new ChainInconsistent({ chain, reason: "receipts are missing" }))
-        }
-        return Effect.succeed(readable(block))
-      }),
-    // A node that lags, or that was left behind, has not heard of anything final beyond what it shares with the rest.
-    finalized: answer((seen) => {
-      const shared = seen.findLastIndex((block, i) => branch[i]?.hash === block.hash)
-      return Effect.succeed(Math.min(finalized, shared))
-    })
-  }
-
   return {
-    reader,
+    /** One more that sees the same chain. */
+    node,
+    ...node(),
     submit,
     mine,
     reorg,
     comeBack,
     finalize,
-    setFault: (next: Fault) => {
-      fault = next
-      leftBehindOn = alternatives().at(-1) ?? branch
-    },
-    /** Something happens after so many more answers of the node. */
-    during: (calls: number, happens: () => void) => {
-      meanwhile = { calls, happens }
-    },
-    settle: () => {
-      meanwhile = null
-      fault = { kind: "none" }
-    },
     head: () => branch.at(-1) ?? genesis,
     finalized: () => finalized,
-    /** Questions put to the node so far. */
-    asked: () => asked,
     /** Ground truth: every transfer that stands on the branch above a height. */
     transfers: (above: number) =>
-      branch.slice(above + 1).map(readable).flatMap(({ hash, movements, number }) =>
-        movements.map(({ position, to, transaction }) => ({
-          transferId: transferIdOf(chain, transaction, position),
-          to,
-          hash,
-          number
-        }))
+      branch.slice(above + 1).flatMap(({ hash, included, number }) =>
+        included.flatMap(({ succeeded, transaction: { hash: transaction, kind, to } }) =>
+          succeeded
+            ? to.map((to, position) => ({
+              transferId: transferIdOf(chain, transaction, kind === "coin" ? -1 : position),
+              to,
+              hash,
+              number
+            }))
+            : []
+        )
       )
   }
 }
@@ -213,10 +259,55 @@ const blockAfter = (
 }
 const genesis = blockAfter(null, [], 0)
 
+const strange = ({ hash, number, parentHash, time }: SimulatedBlock): SimulatedBlock => ({
+  number,
+  hash: `${hash}.strange`,
+  parentHash: `${parentHash}.strange`,
+  time,
+  included: [{
+    transaction: { hash: `0xstrange${number}`, kind: "coin", to: [address(1)], amount: 1 },
+    succeeded: true
+  }]
+})
+
 const headerOf = ({ included: _included, ...header }: SimulatedBlock): Header => header
 
-/** As a reader reports it: what failed moved nothing. */
-const readable = ({ included, ...header }: SimulatedBlock): Block => ({
-  ...header,
-  movements: included.flatMap(({ succeeded, transaction }) => succeeded ? transaction.movements : [])
+// As a node writes it, so that what we make of it is made by our own reader.
+
+const hex = (value: number) => `0x${value.toString(16)}`
+const word = (value: number | Address) => `0x${BigInt(value).toString(16).padStart(64, "0")}`
+const transferTopic = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+const tokenOf = (chain: ChainId): Address =>
+  chains[chain].tokens.find(({ contract }) => contract !== null)?.contract ?? payer
+
+const jsonOf = (chain: ChainId, { hash, included, number, parentHash, time }: SimulatedBlock): BlockJson => ({
+  number: hex(number),
+  hash,
+  parentHash,
+  timestamp: hex(time.epochMilliseconds / 1000),
+  transactions: included.map(({ transaction: { amount, hash, kind, to } }) => ({
+    hash,
+    from: payer,
+    to: kind === "coin" ? to[0] ?? null : tokenOf(chain),
+    value: hex(kind === "coin" ? amount : 0)
+  }))
 })
+
+const receiptsOf = (chain: ChainId, { hash: blockHash, included }: SimulatedBlock): ReadonlyArray<ReceiptJson> =>
+  included.map(({ succeeded, transaction: { amount, hash: transactionHash, kind, to } }) => {
+    const paid = kind === "token" && succeeded ? to : []
+    const logs = paid.map((to) => ({
+      address: tokenOf(chain),
+      topics: [transferTopic, word(payer), word(to)],
+      data: word(amount),
+      blockHash,
+      transactionHash
+    }))
+    return {
+      transactionHash,
+      blockHash,
+      status: hex(succeeded ? 1 : 0),
+      logs,
+      logsBloom: `0x${bloomOf(logs).toString(16)}`
+    }
+  })

@@ -1,11 +1,12 @@
 /** The chain ledgers under test, each with its address book to write in and its observations to read. */
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, type Redacted, Schema } from "effect"
 import type { Address, Mode } from "#domain/Chain.ts"
 import { Observation } from "#domain/Observation.ts"
 import { Views } from "#ports/Views.ts"
 import * as MemoryLedger from "#adapters/memory/ChainLedger.ts"
 import * as PostgresLedger from "#adapters/postgres/ChainLedger.ts"
+import * as Database from "#adapters/postgres/Database.ts"
 import { databaseLayer } from "./database.ts"
 
 export class Probe extends Context.Service<Probe, {
@@ -13,6 +14,8 @@ export class Probe extends Context.Service<Probe, {
   readonly register: (address: Address, mode: Mode) => Effect.Effect<void>
   /** Everything published so far, in order. */
   readonly published: Effect.Effect<ReadonlyArray<Observation>>
+  /** The database fails at the so-manieth statement from now on that writes. A ledger in maps never does. */
+  readonly failAfter: (statements: number) => Effect.Effect<void>
 }>()("checkout/test/Probe") {}
 
 /** A new, empty ledger each time it is built. */
@@ -24,16 +27,31 @@ export const memoryLedger = Layer.suspend(() => {
     Effect.map(MemoryLedger.Published, (published) =>
       Probe.of({
         register: (address, mode) => Effect.sync(() => void book.set(address, { mode })),
-        published
+        published,
+        failAfter: () => Effect.void
       }))
   )
   return probe.pipe(Layer.provideMerge(MemoryLedger.layer), Layer.provide(views))
 })
 
+/** Counts the writes down, and fails at zero as a full disk does. A sequence, because it is not rolled back. */
+const planted = [
+  "create sequence chain.writes_left increment -1 minvalue -1000000000 maxvalue 1000 start -1",
+  `create function chain.fail_at_zero() returns trigger language plpgsql as $$
+   begin
+     if nextval('chain.writes_left') = 0 then raise exception 'planted' using errcode = '53100'; end if;
+     return null;
+   end $$`,
+  ...["chain.cursors", "chain.blocks", "chain.movements", "chain.transfers", "es.outbox"].map((table) =>
+    `create trigger planted before insert or update on ${table} for each statement execute function chain.fail_at_zero()`
+  )
+]
+
 const postgresProbe = Layer.effect(
   Probe,
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
+    for (const statement of planted) yield* sql.unsafe(statement).pipe(Effect.orDie)
     return Probe.of({
       register: (address, mode) =>
         sql`
@@ -44,16 +62,22 @@ const postgresProbe = Layer.effect(
       published: Effect.map(
         sql<{ readonly body: unknown }>`select body from es.outbox order by tx, position`,
         (rows) => rows.map(({ body }) => decode(body))
-      ).pipe(Effect.orDie)
+      ).pipe(Effect.orDie),
+      failAfter: (statements) =>
+        sql`select setval('chain.writes_left', ${statements + 1})`.pipe(Effect.asVoid, Effect.orDie)
     })
   })
 )
 const decode = Schema.decodeUnknownSync(Observation)
 
+const onPostgres = Layer.mergeAll(PostgresLedger.layer, postgresProbe)
+
 /** On a database of its own. */
-export const postgresLedger = Layer.mergeAll(PostgresLedger.layer, postgresProbe).pipe(
-  Layer.provideMerge(databaseLayer({ maxConnections: 4 }))
-)
+export const postgresLedger = Layer.provideMerge(onPostgres, databaseLayer({ maxConnections: 4 }))
+
+/** On a database that is there already, and that nobody has used. */
+export const postgresLedgerOn = (url: Redacted.Redacted<string>) =>
+  Layer.provideMerge(onPostgres, Database.layer({ url, maxConnections: 4 }))
 
 /** Forgets everything, for the next history. */
 export const clearPostgres = Effect.flatMap(

@@ -1,4 +1,4 @@
-/** The suite of random histories, for a few of them and for many. */
+/** The suite of random histories, for a few of them and for many. SCANNER_SEED plays the same ones again. */
 import type { PgClient } from "@effect/sql-pg"
 import { it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -11,19 +11,25 @@ const patience = 900_000
 export const historiesOn = (runs: { readonly memory: number; readonly postgres: number }) => {
   it.live(
     `publishes exactly what stands on the chain, in ${runs.memory} histories with the ledger in memory`,
-    () => histories(runs.memory, memoryLedger),
+    () => histories({ runs: runs.memory }, memoryLedger),
     patience
   )
 
   layer(postgresLedger, { excludeTestServices: true })("with the ledger in Postgres", (it) => {
+    const onPostgres = (scanners: number) =>
+      Effect.gen(function*() {
+        const context = yield* Effect.context<ChainLedger | Probe | PgClient.PgClient>()
+        const empty = Layer.effectDiscard(clearPostgres).pipe(Layer.provideMerge(Layer.succeedContext(context)))
+        yield* histories({ runs: runs.postgres, scanners }, empty)
+      })
     it.effect(
       `publishes exactly what stands on the chain, in ${runs.postgres} histories`,
-      () =>
-        Effect.gen(function*() {
-          const context = yield* Effect.context<ChainLedger | Probe | PgClient.PgClient>()
-          const empty = Layer.effectDiscard(clearPostgres).pipe(Layer.provideMerge(Layer.succeedContext(context)))
-          yield* histories(runs.postgres, empty)
-        }),
+      () => onPostgres(1),
+      patience
+    )
+    it.effect(
+      `33: two scanners of one chain never both write, in ${runs.postgres} histories`,
+      () => onPostgres(2),
       patience
     )
   })

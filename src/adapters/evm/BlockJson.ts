@@ -4,33 +4,42 @@ import { units } from "#domain/Amount.ts"
 import type { Address, Chain } from "#domain/Chain.ts"
 import type { Header } from "#domain/Headers.ts"
 import type { Block, Movement } from "#ports/ChainReader.ts"
+import { bloomOf, within } from "./Bloom.ts"
 
-const Hex = Schema.String.pipe(Schema.check(Schema.isPattern(/^0x[0-9a-fA-F]*$/)))
-/** Heights and times: they fit into a number. Amounts do not, and are read as bigint. */
-const Quantity = Schema.String.pipe(Schema.check(Schema.isPattern(/^0x[0-9a-fA-F]{1,13}$/)))
+/** Hex of so many digits. What is longer than its kind is refused here, and not by whoever has to store it. */
+const hex = (digits: string) =>
+  Schema.String.pipe(Schema.check(Schema.isPattern(new RegExp(`^0x[0-9a-fA-F]{${digits}}$`))))
+/** A height, an id, a time: it fits into a number. Amounts do not, and are read as bigint. */
+export const Quantity = hex("1,13")
+/** Below 2³¹, as the ledger counts blocks. */
+const Height = Schema.String.pipe(Schema.check(Schema.isPattern(/^0x([0-9a-fA-F]{1,7}|[0-7][0-9a-fA-F]{7})$/)))
+/** In seconds; ten digits are enough for 30,000 years. */
+const Time = hex("1,10")
+const Word = hex("64")
+const Account = hex("40")
 
-export const HeaderJson = Schema.Struct({ number: Quantity, hash: Hex, parentHash: Hex, timestamp: Quantity })
+export const HeaderJson = Schema.Struct({ number: Height, hash: Word, parentHash: Word, timestamp: Time })
 
 const TransactionJson = Schema.Struct({
-  hash: Hex,
-  from: Hex,
+  hash: Word,
+  from: Account,
   /** Null for one that makes a contract. */
-  to: Schema.optionalKey(Schema.NullOr(Hex)),
-  value: Hex
+  to: Schema.optionalKey(Schema.NullOr(Account)),
+  value: hex("1,64")
 })
 const LogJson = Schema.Struct({
-  address: Hex,
-  topics: Schema.Array(Hex),
-  data: Hex,
-  blockHash: Hex,
-  transactionHash: Hex,
+  address: Account,
+  topics: Schema.Array(Word),
+  data: hex("0,"),
+  blockHash: Word,
+  transactionHash: Word,
   removed: Schema.optionalKey(Schema.Boolean)
 })
 export const ReceiptJson = Schema.Struct({
-  transactionHash: Hex,
-  blockHash: Hex,
-  status: Schema.optionalKey(Schema.NullOr(Hex)),
-  logsBloom: Schema.optionalKey(Schema.NullOr(Hex)),
+  transactionHash: Word,
+  blockHash: Word,
+  status: Schema.optionalKey(Schema.NullOr(hex("1,64"))),
+  logsBloom: Schema.optionalKey(Schema.NullOr(hex("1,512"))),
   logs: Schema.Array(LogJson)
 })
 export type ReceiptJson = typeof ReceiptJson.Type
@@ -57,15 +66,17 @@ export const readable = (
   receipts: ReadonlyArray<ReceiptJson>
 ): Result.Result<Block, string> => {
   const header = headerOf(block)
-  const fault = receipts.map((receipt) => faultOf(receipt, header.hash)).find((fault) => fault !== null)
-  if (fault !== undefined && fault !== null) return Result.fail(fault)
+  const coin = tokens.find(({ contract }) => contract === null)
+  const contracts = new Map(tokens.flatMap((token) => token.contract === null ? [] : [[token.contract, token]]))
+  for (const receipt of receipts) {
+    const fault = strangerIn(receipt, header.hash) ?? bloomFault(receipt, contracts)
+    if (fault !== null) return Result.fail(fault)
+  }
   if (receipts.length !== block.transactions.length) {
     return Result.fail(`${receipts.length} receipts for ${block.transactions.length} transactions`)
   }
   const byHash = new Map(receipts.map((receipt) => [receipt.transactionHash.toLowerCase(), receipt]))
   if (byHash.size !== receipts.length) return Result.fail("two receipts of the same transaction")
-  const coin = tokens.find(({ contract }) => contract === null)
-  const contracts = new Map(tokens.map((token) => [token.contract, token]))
   const movements: Array<Movement> = []
   for (const { from, hash, to, value } of block.transactions) {
     const transaction = hash.toLowerCase()
@@ -95,17 +106,29 @@ export const readable = (
   return Result.succeed({ ...header, movements })
 }
 
-const faultOf = ({ blockHash, logs, logsBloom, transactionHash }: ReceiptJson, block: string): string | null => {
+/** A receipt or log that names another block or transaction than it came with. */
+const strangerIn = ({ blockHash, logs, transactionHash }: ReceiptJson, block: string): string | null => {
   const strange = (other: string) => other.toLowerCase() !== block
   if (strange(blockHash)) return `the receipt of ${transactionHash} is of another block`
-  if (logs.some((log) => strange(log.blockHash) || log.transactionHash !== transactionHash || log.removed)) {
-    return `a log of ${transactionHash} is of another block or transaction`
-  }
-  // Bits in the bloom come from logs. The other way round is not certain: some chains leave their system's logs out.
-  return logs.length === 0 && logsBloom && !/^0x0*$/.test(logsBloom)
-    ? `the logs of ${transactionHash} are missing`
+  return logs.some((log) => strange(log.blockHash) || log.transactionHash !== transactionHash || log.removed)
+    ? `a log of ${transactionHash} is of another block or transaction`
     : null
 }
+
+/**
+ * Where the receipt's filter speaks of a token of ours, each of its bits has to come from a log, and each log of such a
+ * token has to be in it. Not so the logs of others: some chains leave their system's out. No filter is no word at all.
+ */
+const bloomFault = ({ logs, logsBloom, transactionHash }: ReceiptJson, ours: ReadonlyMap<Address, unknown>) => {
+  const bloom = BigInt(logsBloom ?? 0)
+  if (bloom === 0n) return null
+  const about = [...ours.keys()].some((contract) => within(transferOf(contract), bloom))
+  if ((about || logs.length === 0) && !within(bloom, bloomOf(logs))) return `the logs of ${transactionHash} are missing`
+  return logs.some((log) => ours.has(lower(log.address)) && !within(bloomOf([log]), bloom))
+    ? `a log of ${transactionHash} is not in its bloom`
+    : null
+}
+const transferOf = (contract: Address) => bloomOf([{ address: contract, topics: [transferTopic] }])
 
 const lower = (hex: string) => hex.toLowerCase() as Address
 /** The last 20 bytes of a topic. */

@@ -9,7 +9,7 @@ import {
   ChainUnreachable,
   WrongChain
 } from "#ports/ChainReader.ts"
-import { BlockJson, HeaderJson, headerOf, readable, ReceiptJson } from "./BlockJson.ts"
+import { BlockJson, HeaderJson, headerOf, Quantity, readable, ReceiptJson } from "./BlockJson.ts"
 
 export interface Options {
   readonly chain: ChainId
@@ -96,7 +96,7 @@ export const make = ({
     chain,
     verify: Effect.gen(function*() {
       const { chainId: expected } = chains[chain]
-      const actual = Number(yield* ask(Schema.String, "eth_chainId", []))
+      const actual = Number(yield* ask(Quantity, "eth_chainId", []))
       if (actual !== expected) return yield* new WrongChain({ chain, expected, actual })
     }).pipe(Effect.catchTag("Refused", ({ code }) => Effect.fail(unreachable(`eth_chainId: error ${code}`)))),
     head: Effect.filterOrFail(
@@ -117,10 +117,7 @@ export const make = ({
       const block = readable(chains[chain], json, yield* refusal(receipts(json)))
       return Result.isSuccess(block) ? block.success : yield* inconsistent(`block ${hash}: ${block.failure}`)
     }),
-    finalized: byNumber("finalized").pipe(
-      Effect.map((header) => header?.number ?? null),
-      Effect.catchTag("Refused", () => Effect.succeed(null))
-    )
+    finalized: Effect.catchTag(byNumber("finalized"), "Refused", () => Effect.succeed(null))
   }
 }
 
@@ -138,7 +135,7 @@ const failureOf = (error: unknown): { readonly code: number | null; readonly rea
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     name = cause.name
     if ("status" in cause && typeof cause.status === "number") status = ` ${cause.status}`
-    if ("code" in cause && Number.isInteger(cause.code)) code = cause.code as number
+    if ("code" in cause && Number.isSafeInteger(cause.code)) code = cause.code as number
   }
   // A code of −1 is viem's own: it found none.
   return { code: code === -1 || status === " 429" ? null : code, reason: `${name}${status}` }

@@ -107,6 +107,7 @@ const make = Effect.gen(function*() {
 
   const rollBack = Effect.fnUntraced(function*(chain: ChainId, from: string, to: Header) {
     const ledger = yield* at(chain, from)
+    if (to.number < ledger.cursor.finalized) return yield* new CursorMoved({ chain })
     const now = yield* DateTime.now
     for (const [transferId, { block, level, movement }] of ledger.transfers) {
       if (block.number <= to.number) continue
@@ -146,12 +147,14 @@ const make = Effect.gen(function*() {
       }),
     commit: (chain, blocks, rules) => one.withPermit(commit(chain, blocks, rules)),
     rollBack: (chain, from, to) => one.withPermit(rollBack(chain, from, to)),
-    checked: (chain, finalized, depths) =>
-      change(chain, (ledger, now) => {
+    checked: (chain, hash, { depths, finalized }) =>
+      one.withPermit(Effect.gen(function*() {
+        const ledger = yield* at(chain, hash)
+        const now = yield* DateTime.now
         ledger.checkedAt = now
         moveTo(ledger, ledger.cursor, finalized)
         confirm(chain, ledger, depths, now)
-      }),
+      })),
     announce: (chain) =>
       change(chain, ({ cursor: { finalized, number, time } }) => {
         published.push(HeadAdvanced.make({ chain, number, time, finalized }))

@@ -158,7 +158,8 @@ const make = Effect.gen(function*() {
     const now = yield* DateTime.now
     const [was] = yield* sql<{ readonly number: number }>`
       with was as (
-        select number from chain.cursors where chain = ${chain} and hash = ${from} and halted is null for update
+        select number from chain.cursors
+         where chain = ${chain} and hash = ${from} and finalized <= ${to.number} and halted is null for update
       ), moved as (
         update chain.cursors
            set number = ${to.number}, hash = ${to.hash}, parent_hash = ${to.parentHash}, time = ${dateOf(to)}
@@ -190,10 +191,6 @@ const make = Effect.gen(function*() {
     yield* tell([...gone.toSorted(byPlace).map(orphaned(now)), reorged])
   })
 
-  /** What changes the cursor's row only; answers with the row, if there was one to change. */
-  const change = (chain: ChainId, what: Statement.Fragment) =>
-    Effect.map(sql<CursorRow>`update chain.cursors set ${what} where chain = ${chain} returning *`, ([row]) => row)
-
   return ChainLedger.of({
     cursor: (chain) =>
       Effect.map(
@@ -219,12 +216,16 @@ const make = Effect.gen(function*() {
       }).pipe(unavailable),
     commit: (chain, blocks, rules) => transaction(commit(chain, blocks, rules)),
     rollBack: (chain, from, to) => transaction(rollBack(chain, from, to)),
-    checked: (chain, finalized, depths) =>
+    checked: (chain, at, { depths, finalized }) =>
       transaction(Effect.gen(function*() {
         const now = yield* DateTime.now
-        const at = DateTime.toDateUtc(now)
-        const row = yield* change(chain, sql`checked_at = ${at}, finalized = greatest(finalized, ${finalized}::int)`)
-        if (row !== undefined) yield* tell(yield* confirm(chain, row.number, row.finalized, depths, now))
+        const [row] = yield* sql<CursorRow>`
+          update chain.cursors
+             set checked_at = ${DateTime.toDateUtc(now)}, finalized = greatest(finalized, ${finalized}::int)
+           where chain = ${chain} and hash = ${at} and halted is null
+          returning *`
+        if (row === undefined) return yield* new CursorMoved({ chain })
+        yield* tell(yield* confirm(chain, row.number, row.finalized, depths, now))
       })),
     announce: (chain) =>
       transaction(Effect.gen(function*() {
@@ -239,7 +240,8 @@ const make = Effect.gen(function*() {
           update chain.cursors set halted = ${reason} where chain = ${chain} and halted is null returning chain`
         if (halted !== undefined) yield* tell([ScannerHalted.make({ chain, reason, at: yield* DateTime.now })])
       })),
-    resume: (chain) => change(chain, sql`halted = null`).pipe(Effect.asVoid, unavailable),
+    resume: (chain) =>
+      sql`update chain.cursors set halted = null where chain = ${chain}`.pipe(Effect.asVoid, unavailable),
     backfill: (addresses) =>
       transaction(Effect.gen(function*() {
         // Held to the end: a block must not be taken away between our finding a transfer in it and our writing it down.

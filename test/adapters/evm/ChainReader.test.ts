@@ -1,8 +1,10 @@
 /** What the reader of EVM chains makes of nodes that are away, overloaded, incomplete or contradict themselves. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import * as fc from "fast-check"
 import { createServer, type ServerResponse } from "node:http"
 import { WrongChain } from "#ports/ChainReader.ts"
+import { bloomOf } from "#adapters/evm/Bloom.ts"
 import * as EvmReader from "#adapters/evm/ChainReader.ts"
 
 const tokenContract = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -26,13 +28,14 @@ const log = (over: object = {}) => ({
   removed: false,
   ...over
 })
-const receipt = (over: object = {}) => ({
+type Log = ReturnType<typeof log>
+const bloom = (logs: ReadonlyArray<Log>) => `0x${bloomOf(logs).toString(16)}`
+const receipt = ({ logs = [log()] }: { readonly logs?: ReadonlyArray<Log> } = {}) => ({
   transactionHash: one,
   blockHash: hash,
   status: "0x1",
-  logsBloom: "0x01",
-  logs: [log()],
-  ...over
+  logsBloom: bloom(logs),
+  logs
 })
 const transaction = (over: object = {}) => ({ hash: one, from: payer, to: tokenContract, value: "0x0", ...over })
 const block = (over: object = {}) => ({
@@ -136,9 +139,9 @@ describe("a block of an EVM chain", () => {
   it.live("shows coins that were sent with a transaction that succeeded, and those only", () =>
     Effect.gen(function*() {
       const paid = block({ transactions: [transaction({ to: shop, value: "0xde0b6b3a7640000" })] })
-      const quiet = { logs: [], logsBloom: "0x00" }
+      const quiet = { logs: [] }
       assert.deepStrictEqual(yield* movements(paid, [receipt(quiet)]), [["eth", -1, 10n ** 18n]])
-      assert.deepStrictEqual(yield* movements(paid, [receipt({ ...quiet, status: "0x0" })]), [])
+      assert.deepStrictEqual(yield* movements(paid, [{ ...receipt(quiet), status: "0x0" }]), [])
       const made = block({ transactions: [transaction({ to: null, value: "0x1" })] })
       assert.deepStrictEqual(yield* movements(made, [receipt(quiet)]), [])
     }))
@@ -179,7 +182,7 @@ describe("a block of an EVM chain", () => {
   ])
   refuses("is refused when a receipt is missing", /0 receipts for 1/, block(), [])
   refuses("is refused when a receipt is of another transaction", /no receipt for/, block(), [
-    receipt({ transactionHash: two, logs: [], logsBloom: "0x00" })
+    { ...receipt({ logs: [] }), transactionHash: two }
   ])
   refuses(
     "is refused when a transaction is in it twice",
@@ -188,13 +191,32 @@ describe("a block of an EVM chain", () => {
     [receipt(), receipt()]
   )
   refuses("is refused when a receipt is of another block", /another block/, block(), [
-    receipt({ blockHash: parentHash })
+    { ...receipt(), blockHash: parentHash }
   ])
   refuses("is refused when a log is of another block", /another block/, block(), [
     receipt({ logs: [log({ blockHash: parentHash })] })
   ])
   refuses("is refused when a log was removed", /another block/, block(), [receipt({ logs: [log({ removed: true })] })])
-  refuses("is refused when its logs are missing", /logs .* are missing/, block(), [receipt({ logs: [] })])
+  const [ours, swap] = [log(), log({ address: payer, topics: [word(7n)], data: "0x" })]
+  refuses("27: is refused when its logs are missing", /logs .* are missing/, block(), [
+    { ...receipt(), logs: [] }
+  ])
+  refuses("27: is refused when one of its logs is missing, be it another's", /logs .* are missing/, block(), [
+    { ...receipt({ logs: [swap, ours] }), logs: [ours] }
+  ])
+  refuses("27: is refused when the transfer is missing among its logs", /logs .* are missing/, block(), [
+    { ...receipt({ logs: [swap, ours] }), logs: [swap] }
+  ])
+  refuses("is refused when a transfer was put into its logs", /not in its bloom/, block(), [
+    { ...receipt({ logs: [swap] }), logs: [swap, ours] }
+  ])
+
+  it.live("may be of a chain that has no blooms, or leaves its system's logs out of them", () =>
+    Effect.gen(function*() {
+      for (const logsBloom of ["0x0", null, bloom([ours])]) {
+        assert.strictEqual((yield* movements(block(), [{ ...receipt({ logs: [ours, swap] }), logsBloom }])).length, 1)
+      }
+    }))
 
   for (
     const [what, answer] of [
@@ -274,7 +296,7 @@ describe("a node of an EVM chain", () => {
         assert.isNull(yield* finalized)
       }
       const { finalized } = yield* nodeThat({ eth_getBlockByNumber: block() })
-      assert.strictEqual(yield* finalized, 16)
+      assert.strictEqual((yield* finalized)?.number, 16)
     }))
 
   it.live("must have a latest block", () =>
@@ -290,4 +312,92 @@ describe("a node of an EVM chain", () => {
       assert.strictEqual(error._tag, "ChainUnreachable")
       assert.notInclude(error.reason, "secret-key")
     }))
+
+  it.live(
+    "31: may say anything at all: it is read as it stands or refused, and never breaks the reader",
+    () =>
+      Effect.gen(function*() {
+        const said: { head: unknown; block: unknown; receipts: unknown; chain: unknown } = {
+          head: null,
+          block: null,
+          receipts: null,
+          chain: null
+        }
+        const say = (what: keyof typeof said) => (response: ServerResponse) => {
+          response.setHeader("content-type", "application/json")
+          response.end(JSON.stringify({ jsonrpc: "2.0", id: 1, result: said[what] }))
+        }
+        const reader = yield* nodeThat({
+          eth_getBlockByNumber: say("head"),
+          eth_getBlockByHash: say("block"),
+          eth_getBlockReceipts: say("receipts"),
+          eth_chainId: say("chain")
+        })
+        const shape = { block: block({ transactions: [transaction({ value: "0x1" })] }), receipts: [receipt()] }
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(fc.nat(), strangeValue, async (at, strange) => {
+              const { block, receipts } = withStrange(shape, at, strange)
+              Object.assign(said, { head: block, block, receipts, chain: strange })
+              await Effect.runPromise(
+                Effect.gen(function*() {
+                  const read = yield* Effect.result(reader.block(hash))
+                  yield* Effect.result(reader.head)
+                  yield* Effect.result(reader.verify)
+                  if (read._tag === "Failure") return
+                  for (const { from, to, transaction, amount } of read.success.movements) {
+                    assert.match(from + to, /^(0x[0-9a-f]{40}){2}$/)
+                    assert.match(transaction, /^0x[0-9a-f]{64}$/)
+                    assert.isTrue(amount > 0n && amount < 2n ** 256n)
+                  }
+                })
+              )
+            }),
+            { numRuns: 500 }
+          )
+        )
+      }),
+    60_000
+  )
 })
+
+/** Every value in the JSON in turn, leaves and branches, becomes another. */
+const withStrange = <A>(shape: A, at: number, strange: unknown): A => {
+  const copy = structuredClone(shape)
+  const places: Array<[Record<string, unknown>, string]> = []
+  const walk = (value: unknown) => {
+    if (typeof value !== "object" || value === null) return
+    for (const key of Object.keys(value)) {
+      places.push([value as Record<string, unknown>, key])
+      walk((value as Record<string, unknown>)[key])
+    }
+  }
+  walk(copy)
+  const [parent, key] = places[2 + at % (places.length - 2)] ?? [{}, ""]
+  parent[key] = strange
+  return copy
+}
+const strangeValue: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constantFrom(
+    null,
+    "",
+    "0x",
+    "0x0",
+    "0xg",
+    "0x1",
+    "latest",
+    0,
+    1,
+    -1,
+    1e300,
+    true,
+    [],
+    {},
+    "0x7fffffff",
+    "0xffffffff"
+  ),
+  fc.nat(2_000).map((digits) => `0x${"f".repeat(digits)}`),
+  fc.constantFrom(40, 64, 512).map((digits) => `0x${"f".repeat(digits)}`),
+  fc.string(),
+  fc.jsonValue({ maxDepth: 3 })
+)
