@@ -255,6 +255,13 @@ describe("94, 95: a name", () => {
     ["that leads to a metadata service", ["169.254.169.254"], "blocked"],
     ["with a public and a private address", ["127.0.0.1", "10.0.0.1"], "blocked"],
     ["with a mapped private address", ["::ffff:10.0.0.1"], "blocked"],
+    ["with a mapped private address in hexadecimal", ["::ffff:a00:1"], "blocked"],
+    ["that leads to another machine of the network", ["fd00::1"], "blocked"],
+    ["that leads to a link's own address", ["fe80::1"], "blocked"],
+    ["that leads to this machine over IPv6", ["::1"], "blocked"],
+    ["that is translated to a private address", ["64:ff9b::a00:1"], "blocked"],
+    ["that carries a private address through 6to4", ["2002:a00:1::1"], "blocked"],
+    ["that leads to no machine at all", ["0.0.0.0"], "blocked"],
     ["that leads where the operator allows", ["127.0.0.1"], "success"]
   ])("%s", ([, addresses, expected]) =>
     Effect.gen(function*() {
@@ -263,6 +270,49 @@ describe("94, 95: a name", () => {
       const { detail, outcome } = yield* post(`http://shop.test:${port}/`, {}, { addresses })
       assert.strictEqual(outcome, expected)
       assert.isFalse(detail.includes("10.0.0.1"))
+    }))
+
+  it.live("95: that leads outside when it is saved, and inside when we connect, is not followed there", () =>
+    Effect.gen(function*() {
+      const { received, server } = receiver(200)
+      const port = yield* listening(server)
+      // What a name server says that is asked again: first a public address, later this machine's.
+      const answers = ["1.1.1.1", "127.0.0.1"]
+      const resolve: WebhookEgress.Resolve = () =>
+        Promise.resolve([{ address: answers.length > 1 ? answers.shift() ?? "" : answers[0] ?? "", family: 4 }])
+      const strict = {
+        allow: [parseNetwork("10.0.0.0/8")].filter((network) => network !== null),
+        ports: [port],
+        plain: true
+      }
+      const outcome = yield* Effect.gen(function*() {
+        const url = yield* (yield* Egress).vet(`http://shop.test:${port}/`)
+        const { post } = yield* WebhookSender
+        return yield* post({ url, id, at: yield* DateTime.now, attempt: 1, body, secrets: [Redacted.make(secret)] })
+      }).pipe(Effect.provide(
+        Sender.layer({ deadline: "400 millis" }).pipe(Layer.provideMerge(WebhookEgress.layer(strict, resolve)))
+      ))
+      assert.strictEqual(outcome.outcome, "blocked")
+      assert.strictEqual(received.length, 0)
+    }))
+
+  it.live.each([
+    "http://[::1]:PORT/",
+    "http://[::ffff:127.0.0.1]:PORT/",
+    "http://[::ffff:7f00:1]:PORT/",
+    "http://[64:ff9b::7f00:1]:PORT/",
+    "http://[2002:7f00:1::]:PORT/",
+    "http://2130706433:PORT/",
+    "http://0177.0.0.1:PORT/",
+    "http://0x7f000001:PORT/",
+    "http://127.1:PORT/"
+  ])("is no way around either: %s", (url) =>
+    Effect.gen(function*() {
+      const { received, server } = receiver(200)
+      const port = yield* listening(server)
+      const { outcome } = yield* post(url.replace("PORT", String(port)), {}, { allow: "10.0.0.0/8" })
+      assert.strictEqual(outcome, "blocked")
+      assert.strictEqual(received.length, 0)
     }))
 
   it.live("is not even looked up where the URL names a forbidden address", () =>
