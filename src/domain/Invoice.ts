@@ -288,14 +288,33 @@ export class NotPossibleNow extends Schema.TaggedError<NotPossibleNow>()("NotPos
 const isLive = ({ status }: Payment) => status !== "dropped" && status !== "reversed"
 const isSure = ({ status }: Payment) => status === "confirmed" || status === "finalized"
 const counts = (payment: Payment) => payment.value !== null && payment.lateness !== "late_held"
-const worth = (payments: Iterable<Payment>) => sum([...payments].map(({ value }) => value ?? 0n))
+
+type Counted = Pick<Payment, "asset" | "chain" | "amount" | "value">
+
+const isBy = ({ asset, chain }: Pick<Quote, "asset" | "chain">) => (payment: Counted) =>
+  payment.asset === asset && payment.chain === chain
+
+/**
+ * What payments are worth together. Those by one quote are added up before they are valued, so that who pays in parts
+ * loses nothing to rounding.
+ */
+export const worthOf = (
+  { methods, price }: Pick<State, "methods" | "price">,
+  payments: ReadonlyArray<Counted>
+): BaseUnits => {
+  const asOffered = methods.map((quote) =>
+    valueOf(sum(payments.filter(isBy(quote)).map(({ amount }) => amount)), price.currency, quote.decimals, quote.rate)
+  )
+  const unasked = payments.filter((payment) => offered({ methods }, payment) === undefined)
+  return sum([...asOffered, ...unasked.map(({ value }) => value ?? 0n)])
+}
 
 /** What was asked, and what of it has been seen and is sure, as values. */
 export const balance = (state: State) => {
   const live = [...state.payments.values()].filter(isLive)
   const due = valueOfPrice(state.price.amount ?? 0n)
-  const seen = worth(live.filter(counts))
-  return { live, due, seen, sure: worth(live.filter((payment) => counts(payment) && isSure(payment))) }
+  const counted = live.filter(counts)
+  return { live, due, seen: worthOf(state, counted), sure: worthOf(state, counted.filter(isSure)) }
 }
 
 /** The larger of a share of the price and an absolute amount (invoice.md, 3). */
@@ -598,13 +617,19 @@ export const mark =
       : Result.fail(new NotPossibleNow({ status: state.status }))
   }
 
-/** What is left to pay by a method, in its base units, rounded up; zero once covered. */
+/**
+ * What is left to pay by a method, in its base units, rounded up; zero once covered. What was paid by it already is
+ * taken off as it is, so that two parts add up to what was due.
+ */
 export const remaining = (
-  { asset, decimals, rate }: Pick<Quote, "asset" | "decimals" | "rate">,
-  price: Price,
-  seen: bigint
+  quote: Quote,
+  { methods, price }: Pick<State, "methods" | "price">,
+  counted: ReadonlyArray<Counted>
 ): BaseUnits => {
-  const left = max(0n, valueOfPrice(price.amount ?? 0n) - seen)
-  const due = left === 0n ? zero : dueForValue(left, price.currency, decimals, rate)
-  return legible(due, decimals, asset, price.currency)
+  const { asset, decimals, rate } = quote
+  const isOwn = isBy(quote)
+  const others = worthOf({ methods, price }, counted.filter((payment) => !isOwn(payment)))
+  const left = max(0n, valueOfPrice(price.amount ?? 0n) - others)
+  const due = legible(dueForValue(left, price.currency, decimals, rate), decimals, asset, price.currency)
+  return max(0n, due - sum(counted.filter(isOwn).map(({ amount }) => amount)))
 }

@@ -5,7 +5,7 @@ import { type Address, AssetId, assets, ChainId, chains, depthOf, Mode, tokenOf 
 import { Attention, InvoiceId, remaining } from "#domain/Invoice.ts"
 import { type Currency, digitsOf, Instant, isFiat, minorCovering, minorOfValue, type Quote } from "#domain/Money.ts"
 import type { MerchantRow } from "./Directory.ts"
-import { type InvoiceDetails, isLive, type PaymentRow, remainingValue } from "./InvoiceDetails.ts"
+import { countedOf, type InvoiceDetails, isLive, type PaymentRow, remainingValue } from "./InvoiceDetails.ts"
 
 /** What the page says in its headline; one at a time. `choosing` and `waiting` differ only in what the payer has picked. */
 export const CheckoutState = Schema.Literals([
@@ -138,7 +138,7 @@ export const checkoutView = (
     merchant: {
       name: merchant.name,
       accent: merchant.branding.accent,
-      website: merchant.branding.website ?? null,
+      website: webUrl(merchant.branding.website),
       supportEmail: merchant.branding.supportEmail ?? null
     },
     price: {
@@ -151,7 +151,7 @@ export const checkoutView = (
     excess: decimal(minorOfValue(details.excess)),
     description: details.description,
     orderId: details.orderId,
-    redirectUrl: details.redirectUrl,
+    redirectUrl: webUrl(details.redirectUrl),
     address: details.address,
     methods,
     payments,
@@ -160,6 +160,10 @@ export const checkoutView = (
     settledAt: details.settledAt
   }
 }
+
+/** What a link may lead to. Whatever let another scheme into the books, it goes no further. */
+const webUrl = (text: string | null | undefined): string | null =>
+  text != null && /^https?:\/\//i.test(text) && URL.canParse(text) ? text : null
 
 /** All the ifs of what a payer is told are here. */
 const stateOf = (details: InvoiceDetails, now: DateTime.Utc): CheckoutState => {
@@ -191,13 +195,14 @@ const byNetworkCost = (methods: ReadonlyArray<Quote>): ReadonlyArray<Quote> => [
 ]
 
 const methodOf = (
-  { address, level, price, received }: InvoiceDetails,
+  details: InvoiceDetails,
   quote: Quote,
   heights: ReadonlyArray<ChainHeight>,
   now: DateTime.Utc
 ): CheckoutMethod => {
   const { blockSeconds, name } = chains[quote.chain]
-  const left = quote.due === null ? null : remaining(quote, price, received)
+  const { address, level } = details
+  const left = quote.due === null ? null : remaining(quote, details, countedOf(details))
   return {
     id: methodId(quote),
     chain: quote.chain,

@@ -1,6 +1,6 @@
 /** What the API and the checkout page show of an invoice. One row per invoice, written with its events. */
 import { DateTime, Schema } from "effect"
-import { BaseUnits, max, sum, zero } from "#domain/Amount.ts"
+import { BaseUnits, max, zero } from "#domain/Amount.ts"
 import { Address, AssetId, ChainId, Level, Mode } from "#domain/Chain.ts"
 import * as Invoice from "#domain/Invoice.ts"
 import { Instant, Price, Quote, valueOfPrice } from "#domain/Money.ts"
@@ -177,14 +177,17 @@ const change = (row: InvoiceDetails, event: Event): InvoiceDetails => {
 export const isLive = ({ status }: Pick<PaymentRow, "status">) => status !== "dropped" && status !== "reversed"
 
 const isSure = ({ status }: PaymentRow) => status === "confirmed" || status === "finalized"
-const worth = (payments: ReadonlyArray<PaymentRow>) => sum(payments.map(({ value }) => value ?? 0n))
+
+/** The payments that count towards the price: on the chain, and not held for somebody to decide. */
+export const countedOf = ({ payments }: Pick<InvoiceDetails, "payments">) =>
+  payments.filter((payment) => isLive(payment) && !payment.held)
 
 const flagsOf = (row: InvoiceDetails): ReadonlyArray<Flag> => {
   const live = row.payments.filter(isLive)
   const short = row.received > 0n && row.received + Invoice.tolerance(row) < row.due
   const has: Record<Flag, boolean> = {
     partially_paid: short && row.status !== "settled",
-    underpaid_accepted: row.status === "settled" && row.shortfall > 0n,
+    underpaid_accepted: row.status === "settled" && row.shortfall > 0n && row.received < row.due,
     overpaid: row.excess > 0n,
     paid_late: live.some(({ late }) => late),
     multiple_payments: live.length > 1,
@@ -199,10 +202,10 @@ const apply: Projection<InvoiceDetails, Event>["apply"] = (row, event, { recorde
   if (event._tag === "InvoiceOpened") return opened(event, stream)
   if (row === null) return null
   const next = change(row, event)
-  const counted = next.payments.filter((payment) => isLive(payment) && !payment.held)
-  const received = worth(counted)
+  const counted = countedOf(next)
+  const received = Invoice.worthOf(next, counted)
   // Worked out anew each time: an excess that a reorg took back must not be offered for refund.
-  const excess = next.settledAt === null ? zero : Invoice.excessOf(next, worth(counted.filter(isSure)))
+  const excess = next.settledAt === null ? zero : Invoice.excessOf(next, Invoice.worthOf(next, counted.filter(isSure)))
   const balanced = { ...next, received, excess }
   return { ...balanced, flags: flagsOf(balanced), version, updatedAt: recordedAt }
 }

@@ -1,6 +1,7 @@
 /** What an invoice decides. "decision N" is the row of that number in the table of `docs/invoice.md`. */
 import { assert, describe, it } from "@effect/vitest"
-import { units, zero } from "#domain/Amount.ts"
+import { Result } from "effect"
+import { type BaseUnits, units, zero } from "#domain/Amount.ts"
 import * as Invoice from "#domain/Invoice.ts"
 import {
   at,
@@ -408,13 +409,32 @@ describe("a payment that falls short", () => {
   })
 
   it("says what is left to pay, rounded up to the asset's unit", () => {
-    const left = (chain: "base" | "ethereum", asset: "usdc" | "eth", seen: bigint) =>
-      Invoice.remaining(quote({ chain, asset }), opening.price, seen)
-    assert.strictEqual(left("base", "usdc", 0n), usdc(25))
-    assert.strictEqual(left("base", "usdc", value(10)), usdc(15))
-    assert.strictEqual(left("ethereum", "eth", value(10)), ether("0.006"))
-    assert.strictEqual(left("base", "usdc", units(value(25) - 1n)), units(1n))
-    assert.strictEqual(left("base", "usdc", value(26)), zero)
+    const left = (chain: "base" | "ethereum", asset: "usdc" | "eth", ...paid: ReadonlyArray<Invoice.Payment>) =>
+      Invoice.remaining(quote({ chain, asset }), opening, paid)
+    const paid = (amount: Parameters<typeof usdc>[0]) =>
+      [...[opened(), detected({ amount: usdc(amount) })].reduce(Invoice.evolve, Invoice.initial).payments.values()]
+    assert.strictEqual(left("base", "usdc"), usdc(25))
+    assert.strictEqual(left("base", "usdc", ...paid(10)), usdc(15))
+    assert.strictEqual(left("ethereum", "eth", ...paid(10)), ether("0.006"))
+    assert.strictEqual(left("base", "usdc", ...paid("24.999999")), units(1n))
+    assert.strictEqual(left("base", "usdc", ...paid(26)), zero)
+  })
+
+  it("is nobody's loss by rounding: two parts of what was due are the whole, whatever the rate", () => {
+    // 25 EUR at 1.08 USD each: 10 USDC are 9.2592… EUR.
+    const rate = { numerator: 100n, denominator: 108n }
+    const due = usdc(27)
+    const [first, second] = [usdc(10), usdc(17)]
+    const exact = { ...opening, policy: policy({ toleranceBasisPoints: 0 }), methods: [quote({ rate, due })] }
+    const part = (transferId: string, amount: BaseUnits) =>
+      Invoice.detectPayment(sighting({ transferId, amount, transaction: hash(transferId.slice(5, 7)) }))
+    const play = (state: Invoice.State, decide: ReturnType<typeof part>) =>
+      Result.getOrThrow(decide(state)).reduce(Invoice.evolve, state)
+    const one = play([opened(exact)].reduce(Invoice.evolve, Invoice.initial), part("base:a1:0", first))
+    assert.strictEqual(Invoice.remaining(exact.methods[0]!, exact, [...one.payments.values()]), second)
+    const both = play(one, part("base:a2:0", second))
+    assert.strictEqual(both.status, "processing")
+    assert.strictEqual(Invoice.balance(both).seen, value(25))
   })
 })
 
@@ -937,7 +957,7 @@ describe("a top-up", () => {
       .when(close)
       .emits(closed, expired))
 
-  it("decision 21: has nothing left to pay", () => assert.strictEqual(Invoice.remaining(quote(), topUp, 0n), zero))
+  it("decision 21: has nothing left to pay", () => assert.strictEqual(Invoice.remaining(quote(), { ...opening, price: topUp }, []), zero))
 
   it("decision 21: a reversal that stands leaves it settled for what is left", () => {
     const both = [

@@ -20,7 +20,7 @@ import {
 import { decimalOf } from "#domain/Rates.ts"
 import type { Height } from "#ports/ChainLedger.ts"
 import { confirmationsOf, paymentUri } from "#projections/CheckoutView.ts"
-import { Flag, type InvoiceDetails, PaymentRow, remainingValue } from "#projections/InvoiceDetails.ts"
+import { countedOf, Flag, type InvoiceDetails, PaymentRow, remainingValue } from "#projections/InvoiceDetails.ts"
 
 export const FiatCode = Schema.Literals(Object.keys(fiat) as ReadonlyArray<Fiat>)
 
@@ -159,8 +159,9 @@ const chainMoneyOf = (units: bigint, { asset, chain, decimals }: Token): typeof 
   decimals
 })
 
-const methodOf = ({ address, price, received }: InvoiceDetails, quote: Quote): typeof MethodResource.Type => {
-  const left = quote.due === null ? null : remaining(quote, price, received)
+const methodOf = (row: InvoiceDetails, quote: Quote): typeof MethodResource.Type => {
+  const { address } = row
+  const left = quote.due === null ? null : remaining(quote, row, countedOf(row))
   return {
     chain: quote.chain,
     asset: quote.asset,
