@@ -4,6 +4,7 @@ import { DateTime, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import * as Checkout from "#adapters/checkout/Checkout.ts"
+import { websocket } from "#adapters/http/Server.ts"
 import * as MemoryChanges from "#adapters/memory/Changes.ts"
 import { Changes } from "#ports/Changes.ts"
 import { ChainLedger } from "#ports/ChainLedger.ts"
@@ -25,7 +26,8 @@ export const makeWorld = (first: Story) => {
       get: (view, key) =>
         Effect.sync(() => {
           reads++
-          const row = view.name === "merchants" ? merchant : key === story.details.id ? story.details : null
+          const owner = story.merchant ?? merchant
+          const row = view.name === "merchants" ? owner : key === story.details.id ? story.details : null
           return row as never
         }),
       list: () => Effect.succeed([])
@@ -51,13 +53,19 @@ export const makeWorld = (first: Story) => {
 export type World = ReturnType<typeof makeWorld>
 
 /** The server's origin; closed with the scope. */
-export const serve = (world: World, options: Checkout.Options = {}) =>
+export const serve = (world: World, options: Checkout.Options & { readonly port?: number } = {}) =>
   Effect.gen(function*() {
     const routes = HttpRouter.serve(Checkout.layer(options), { disableLogger: true, disableListenLog: true })
     const server = Shutdown.trigger.pipe(
       Layer.provideMerge(routes),
       Layer.provide([world.ports, Shutdown.layer]),
-      Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" }))
+      Layer.provideMerge(
+        NodeHttpServer.layer(() => createServer(), {
+          port: options.port ?? 0,
+          host: "127.0.0.1",
+          websocket
+        })
+      )
     )
     const context = yield* Layer.build(server)
     const { address } = yield* Effect.provide(HttpServer.HttpServer, context)

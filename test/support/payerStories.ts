@@ -44,6 +44,7 @@ interface Opening {
   readonly amount?: bigint | null
   readonly currency?: Currency
   readonly description?: string
+  readonly orderId?: string
 }
 
 /** What happens to one invoice, minute by minute; `now` is when somebody looks at it. */
@@ -75,7 +76,8 @@ const tell = (now: DateTime.Utc) => {
   }
   const story = {
     opened: (minutes: number, opening: Opening = {}) => {
-      const { amount = 2500n, currency = "EUR", description = "Blue mug, 350 ml", methods = [base] } = opening
+      const { amount = 2500n, currency = "EUR", description = "Blue mug, 350 ml", methods = [base], orderId = "1042" } =
+        opening
       return does(Invoice.open({
         merchantId,
         mode: chains[methods[0]?.chain ?? "base"].mode,
@@ -84,7 +86,7 @@ const tell = (now: DateTime.Utc) => {
         methods: methods.map((method) => quote(method, amount, currency, at(minutes))),
         level: "default",
         policy: defaultPolicy,
-        orderId: "1042",
+        orderId,
         description,
         redirectUrl: "https://bluemug.example/orders/1042",
         metadata: { cart: "77" },
@@ -138,6 +140,8 @@ const tell = (now: DateTime.Utc) => {
 export interface Story {
   readonly details: InvoiceDetails
   readonly heights: ReadonlyArray<ChainHeight>
+  /** Another merchant than the usual one. */
+  readonly merchant?: MerchantRow
 }
 
 const base: Method = { chain: "base", asset: "usdc" }
@@ -156,6 +160,8 @@ const onDev: ReadonlyArray<Method> = [
 const hash = (n: number) => `0x${(n * 2654435761 >>> 0).toString(16).padStart(8, "0").repeat(8)}`
 const transferId = (chain: ChainId, nth: number) => `${chain}:${hash(nth)}:0`
 const full = "27.106148"
+/** In minor units. */
+const fortune = 10n ** 36n - 1n
 
 /** Every state of the page, as somebody sees it at a moment. */
 export const stories: Readonly<Record<string, (now: DateTime.Utc) => Story>> = {
@@ -192,4 +198,28 @@ export const stories: Readonly<Record<string, (now: DateTime.Utc) => Story>> = {
   expired: (now) => tell(now).opened(-25).closes(-5).seen(),
   canceled: (now) => tell(now).opened(-9).does((at) => Invoice.cancel({ at: at(-5) })).seen(),
   checking: (now) => tell(now).opened(-16).seen(100, { checkedAt: DateTime.subtract(now, { minutes: 3 }) })
+}
+
+/** The same story where every text is as long as the API allows, in words that no line can hold. */
+export const atLength = ({ details, heights }: Story): Story => {
+  const word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+  const most = (letters: number) => `${word}${" und ".repeat(2)}${word.repeat(9)}`.slice(0, letters)
+  return {
+    details: { ...details, description: most(500), orderId: most(200) },
+    heights,
+    merchant: {
+      ...merchant,
+      name: most(120),
+      branding: { ...merchant.branding, supportEmail: `${most(64).replaceAll(" ", ".")}@example.org` }
+    }
+  }
+}
+
+/** States of the page at the largest price that the API takes. */
+export const fortunes: Readonly<Record<string, (now: DateTime.Utc) => Story>> = {
+  "choosing how to pay a fortune": (now) => tell(now).opened(-1, { methods: several, amount: fortune }).seen(),
+  "waiting for a fortune": (now) =>
+    tell(now).opened(-1, { methods: [{ chain: "ethereum", asset: "eth" }], amount: fortune }).seen(),
+  "a part of a fortune": (now) =>
+    tell(now).opened(-6, { amount: fortune }).sends(-2, `${"987654321".repeat(3)}.123456`).seen(104)
 }

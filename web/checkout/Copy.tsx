@@ -23,16 +23,19 @@ export const Copy = ({ allowed, label, text }: Props) => {
     setOutcome(await write(text) ? "copied" : "failed")
   }
   return (
-    <button type="button" class="copy js" data-copied={outcome === "copied"} onClick={() => void copy()}>
-      <Icon name={outcome === "copied" ? "check" : "copy"} />
-      <span aria-hidden={outcome === null}>
-        {outcome === null ? en.copy : outcome === "copied" ? en.copied : en.copyByHand}
-      </span>
-      {outcome === null && <span class="unseen">{label}</span>}
-      <span class="unseen" role="status">{outcome === "copied" ? en.copied : ""}</span>
-    </button>
+    <>
+      <button type="button" class="copy js" data-copied={outcome === "copied"} onClick={() => void copy()}>
+        <Icon name={outcome === "copied" ? "check" : "copy"} />
+        <span aria-hidden={outcome === null}>{outcome === null ? en.copy : said[outcome]}</span>
+        {outcome === null && <span class="unseen">{label}</span>}
+      </button>
+      {/* Beside the button: of what is inside one, a screen reader reads no changes. */}
+      <span class="unseen" role="status">{outcome !== null && said[outcome]}</span>
+    </>
   )
 }
+
+const said = { copied: en.copied, failed: en.copyByHand }
 
 const write = async (text: string): Promise<boolean> => {
   try {

@@ -75,24 +75,28 @@ export const Send = ({ allowed, clock, code, demo, method, onGo, snapshot }: Pro
           {remaining !== null && (
             <div>
               <dt>{partial ? en.leftToPay : en.amount}</dt>
-              <dd class={remaining.length > 12 ? "figure lengthy" : "figure"}>
-                <Coin asset={method.asset} />
-                <span>
-                  {remaining} <span class="symbol">{symbol}</span>
+              <dd>
+                <span class={remaining.length > 12 ? "figure lengthy" : "figure"}>
+                  <Coin asset={method.asset} />
+                  <span>
+                    {remaining} <span class="symbol">{symbol}</span>
+                  </span>
                 </span>
+                <Copy text={remaining} label={en.copyAmount} />
               </dd>
-              <Copy text={remaining} label={en.copyAmount} />
             </div>
           )}
           {address !== null && (
             <div class="long">
               <dt>{en.address}</dt>
-              <dd id={addressId} class="address" dir="ltr">
-                {groupsOf(address).map((group) => (
-                  <span>{group.map(({ strong, text }) => strong ? <b>{text}</b> : text)}</span>
-                ))}
+              <dd>
+                <span id={addressId} class="address" dir="ltr">
+                  {groupsOf(address).map((group) => (
+                    <span>{group.map(({ strong, text }) => strong ? <b>{text}</b> : text)}</span>
+                  ))}
+                </span>
+                <Copy text={address} label={en.copyAddress} allowed={allowed} />
               </dd>
-              <Copy text={address} label={en.copyAddress} allowed={allowed} />
             </div>
           )}
         </dl>

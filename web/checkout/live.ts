@@ -24,7 +24,10 @@ const openWithinMs = 3000
 /** The server gives a sign of life every fifteen seconds. */
 const silentAfterMs = 40_000
 const pollEveryMs = 3000
-const retryMs = { first: 1000, most: 30_000 }
+const retryMs = { first: 1500, most: 30_000 }
+
+/** A server that restarts loses all its pages at one moment: they are not to come back at one moment. */
+const spread = (ms: number) => ms * (0.25 + 1.5 * Math.random())
 
 /** Starts to follow; the answer stops it. */
 export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => void => {
@@ -56,13 +59,16 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
         etag = response.headers.get("etag")
         onFrame({ serverTime: snapshot.serverTime, snapshot })
       }
+      // A stopwatch stands still while its device sleeps: even where nothing is new, the time is.
+      const serverTime = response.headers.get("server-time")
+      if (response.status === 304 && serverTime !== null) onFrame({ serverTime, snapshot: null })
     } catch {
       reachable = false
     }
     if (stopped || carrier !== null) return
     onLink("polling", reachable)
     clearTimeout(poller)
-    poller = setTimeout(() => void poll(), pollEveryMs)
+    poller = setTimeout(() => void poll(), spread(pollEveryMs))
   }
 
   /** Opens a way and waits for its first frame; null if none comes in time. */
@@ -71,6 +77,7 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
       let watchdog: ReturnType<typeof setTimeout>
       let end = () => {}
       const ended = new Promise<void>((done) => (end = done))
+      let close = () => {}
       const broken = () => {
         clearTimeout(watchdog)
         close()
@@ -84,7 +91,12 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
         onFrame(JSON.parse(text) as Frame)
       }
       watchdog = setTimeout(broken, openWithinMs)
-      const close = start(heard, broken)
+      try {
+        close = start(heard, broken)
+      } catch {
+        // Some browsers forbid a way, or lack it, by throwing.
+        broken()
+      }
     })
 
   const openSocket = () =>
@@ -117,9 +129,7 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
     void next.ended.then(() => {
       if (carrier !== next) return
       carrier = null
-      if (stopped) return
-      void poll()
-      wake()
+      if (!stopped) setTimeout(() => wake(), spread(retryMs.first))
     })
   }
 
@@ -131,8 +141,8 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
         carry(socket, "socket")
         retry = retryMs.first
         await socket.ended
-        // A restarting server is not to be stormed by all pages at the same moment.
-        if (!stopped) await pause(300 + Math.random() * 1200)
+        // Until `carry` says that it is our turn.
+        await pause(retryMs.most)
         continue
       }
       if (stopped) return
@@ -141,7 +151,7 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
         const events = await openEvents()
         if (events !== null) carry(events, "events")
       }
-      await pause(retry)
+      await pause(spread(retry))
       retry = Math.min(retry * 2, retryMs.most)
     }
   }

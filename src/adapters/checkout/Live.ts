@@ -140,7 +140,12 @@ export const make = Effect.fnUntraced(function*(snapshots: Snapshots, options: L
     if (found.success === null) return HttpServerResponse.empty({ status: 404 })
     // Weak: the clock in it moves on while the rest is the same.
     const etag = `W/"${found.success.revision}"`
-    const headers = { etag, "cache-control": "no-cache", "x-robots-tag": "noindex" }
+    const headers = {
+      etag,
+      "cache-control": "no-cache",
+      "x-robots-tag": "noindex",
+      "server-time": found.success.serverTime
+    }
     return request.headers["if-none-match"] === etag
       ? HttpServerResponse.empty({ status: 304, headers })
       : HttpServerResponse.jsonUnsafe(found.success, { headers })
