@@ -1,5 +1,5 @@
 /** Every setting, once: a flag, the environment variable of the same name, its default, and a sentence. */
-import { Config, Effect, type Redacted, Result, Schema } from "effect"
+import { Config, Effect, Redacted, Result, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { ChainId } from "#domain/Chain.ts"
 
@@ -56,7 +56,8 @@ export const flags = {
     "",
     "Private networks webhooks may reach all the same, as CIDR: `10.1.0.0/16`. Default: none."
   ),
-  webhookPorts: text("webhook-ports", "443", "Ports webhooks may reach. Default 443."),
+  webhookPorts: text("webhook-ports", "443", "Ports webhooks may reach, or `any`. Default 443."),
+  webhookHttp: yesNo("webhook-http", "Let webhooks go unencrypted, too. Only for networks of your own."),
   rateLimit: whole("rate-limit", 6000, { minimum: 1, maximum: 10_000_000 }, "Requests a minute for one API key."),
   otlpUrl: text("otlp-url", "", "OTLP/HTTP collector that traces go to, like http://127.0.0.1:4318. Default: none."),
   logs: described(
@@ -106,3 +107,20 @@ export const chainRpcs = Effect.fnUntraced(function*(written: string) {
       : Effect.fail(new SettingInvalid({ setting: "chain-rpc", reason: `the URL of ${name} is not one` }))
   })
 })
+
+/** A setting that has to be a URL of the web. */
+export const webUrl = (setting: string, written: string) =>
+  /^https?:$/.test(URL.parse(written)?.protocol ?? "")
+    ? Effect.succeed(written.replace(/\/+$/, ""))
+    : Effect.fail(new SettingInvalid({ setting, reason: `«${written}» is not a URL like https://pay.example` }))
+
+/** A key that is not as long as it must be would protect less than it promises. The text is not repeated. */
+export const secretKeyOf = (written: Redacted.Redacted<string>) =>
+  Buffer.from(Redacted.value(written), "base64").length === 32
+    ? Effect.succeed(written)
+    : Effect.fail(
+      new SettingInvalid({
+        setting: "secret-key",
+        reason: "not 32 bytes in base64. Make one with: openssl rand -base64 32"
+      })
+    )

@@ -15,6 +15,15 @@ export class FolderInUse extends Schema.TaggedError<FolderInUse>()("FolderInUse"
   }
 }
 
+export class FolderUnusable extends Schema.TaggedError<FolderUnusable>()("FolderUnusable", {
+  folder: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.folder} cannot be used as --data-dir: ${this.reason}`
+  }
+}
+
 /** Two processes on one folder would each believe they own its database: the second one is told so. */
 const lock = (folder: string) =>
   Effect.suspend(() => {
@@ -61,7 +70,10 @@ const instanceOf = (folder: string) =>
 /** Opens the folder, making it on the first time, for as long as the scope lives. */
 export const open = Effect.fn("DataFolder.open")(function*(written: string) {
   const folder = path.resolve(written)
-  fs.mkdirSync(folder, { recursive: true })
+  yield* Effect.try({
+    try: () => fs.mkdirSync(folder, { recursive: true }),
+    catch: (error) => new FolderUnusable({ folder, reason: (error as NodeJS.ErrnoException).code ?? "unknown" })
+  })
   yield* lock(folder)
   return {
     folder,

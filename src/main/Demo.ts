@@ -44,7 +44,8 @@ export const settingsFor = (settings: Settings, chainRpc: string): Settings => (
     ? "eth=2500,usdc=1,dai=1,USD=1,EUR=1.08,GBP=1.27,CHF=1.13,JPY=0.0067"
     : settings.fixedRates,
   webhookNetworks: settings.webhookNetworks === "" ? "127.0.0.0/8" : settings.webhookNetworks,
-  webhookPorts: "any"
+  webhookPorts: "any",
+  webhookHttp: true
 })
 
 const Identity = Schema.Struct({

@@ -84,7 +84,7 @@ const rateSources = ({ chainRpc, fixedRates, rateFeeds }: Settings) =>
 const chainReaders = ({ chainRpc }: Settings) => Layer.unwrap(Effect.map(chainRpcs(chainRpc), EvmReader.layer))
 
 /** Webhooks go to public addresses over TLS; further networks and ports are the operator's decision, never a merchant's. */
-const egressPolicy = Effect.fnUntraced(function*({ webhookNetworks, webhookPorts }: Settings) {
+const egressPolicy = Effect.fnUntraced(function*({ webhookHttp, webhookNetworks, webhookPorts }: Settings) {
   const words = (text: string) => text.split(",").map((word) => word.trim()).filter((word) => word !== "")
   const allow = yield* Effect.forEach(words(webhookNetworks), (network) => {
     const parsed = parseNetwork(network)
@@ -94,8 +94,13 @@ const egressPolicy = Effect.fnUntraced(function*({ webhookNetworks, webhookPorts
       )
       : Effect.succeed(parsed)
   })
-  const ports = webhookPorts === "any" ? "any" as const : words(webhookPorts).map(Number)
-  return { allow, ports, plain: allow.length > 0 } satisfies EgressPolicy
+  const ports = webhookPorts === "any" ?
+    "any" as const :
+    yield* Effect.forEach(words(webhookPorts), (port) =>
+      /^[1-9]\d{0,4}$/.test(port) && Number(port) < 65_536
+        ? Effect.succeed(Number(port))
+        : Effect.fail(new SettingInvalid({ setting: "webhook-ports", reason: `«${port}» is no port` })))
+  return { allow, ports, plain: webhookHttp } satisfies EgressPolicy
 })
 
 const egress = (settings: Settings) =>

@@ -14,9 +14,10 @@ import { freePort } from "#adapters/embedded/Ports.ts"
 import * as EmbeddedPostgres from "#adapters/embedded/Postgres.ts"
 import * as Server from "#adapters/http/Server.ts"
 import * as Telemetry from "#adapters/telemetry/Telemetry.ts"
-import { flags, type Settings } from "./Config.ts"
+import { flags, secretKeyOf, type Settings, webUrl } from "./Config.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as Demo from "./Demo.ts"
+import { explain } from "./Explain.ts"
 import * as Live from "./Live.ts"
 import type { Ready } from "./Ready.ts"
 
@@ -41,10 +42,10 @@ const pages = (publicUrl: string, demoRpc: string | null) =>
 const run = Effect.fnUntraced(function*(written: Settings) {
   const { folder, instance, postgres, secretKey } = yield* DataFolder.open(written.dataDir)
   const port = written.port === 0 ? yield* freePort : written.port
-  const publicUrl = written.publicUrl === "" ? `http://${written.host}:${port}` : written.publicUrl.replace(/\/$/, "")
+  const publicUrl = yield* webUrl("public-url", written.publicUrl || `http://${written.host}:${port}`)
   const databaseUrl = written.databaseUrl ??
     Redacted.make(`${yield* EmbeddedPostgres.start({ folder: postgres })}/postgres`)
-  const place = { databaseUrl, instance, secretKey: written.secretKey ?? secretKey }
+  const place = { databaseUrl, instance, secretKey: yield* secretKeyOf(written.secretKey ?? secretKey) }
   const demoRpc = written.demo ? yield* Demo.chain(written, folder) : null
   const settings = demoRpc === null ? written : Demo.settingsFor(written, demoRpc)
 
@@ -90,17 +91,13 @@ const welcome = ({ apiKey, apiUrl, checkoutUrl, docsUrl, invoiceId }: Ready, fol
   Ctrl-C stops it. Started again, it goes on where it was: all it keeps is in ${folder}.
 `
 
-/** What went wrong, in a sentence, for whoever typed the command. */
-const explain = (cause: Cause.Cause<unknown>) => {
-  const error = Cause.squash(cause)
-  return error instanceof Error && error.message !== "" ? error.message : String(error)
-}
-
 const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
 
 const command = Command.make("crypto-checkout", flags, (settings) =>
   run(settings).pipe(
-    Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`\n  ${explain(cause)}\n`)),
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`\n  ${explain(cause, settings)}\n`)
+    ),
     Effect.provide(
       Telemetry.layer({
         level: levels[settings.logs],

@@ -69,6 +69,11 @@ const pay = Command.make(
     if (written === null) {
       return yield* new CannotPay({ reason: "this invoice takes any amount: say how much with --amount" })
     }
+    if (amount === "" && /^[0.]+$/.test(written)) {
+      return yield* new CannotPay({
+        reason: "nothing is left to pay on this invoice. To pay more all the same, say --amount."
+      })
+    }
     const parsed = parse(written, token.decimals)
     if (Result.isFailure(parsed) || parsed.success === 0n) {
       const hint = `Write it like 12.5, with at most ${token.decimals} decimals, and more than nothing.`
