@@ -77,8 +77,8 @@ export class ChainLedger extends Context.Service<ChainLedger, {
     at: string,
     rules: { readonly depths: Depths; readonly finalized: number }
   ) => Effect.Effect<void, StoreUnavailable | CursorMoved>
-  /** Stops the reading of a chain, and publishes why; repeated, it changes nothing. */
-  readonly halt: (chain: ChainId, reason: string) => Effect.Effect<void, StoreUnavailable>
+  /** Stops the reading of a chain at the cursor's hash `at`, and publishes why. */
+  readonly halt: (chain: ChainId, at: string, reason: string) => Effect.Effect<void, StoreUnavailable | CursorMoved>
   /** An operator says that the reason is gone. */
   readonly resume: (chain: ChainId) => Effect.Effect<void, StoreUnavailable>
   /**

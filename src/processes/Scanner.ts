@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
       same: () => rest(cursor),
       ahead: () => advance(cursor, head),
       behind: () => wait(cursor, head),
-      fork: () => walkBack(cursor, head.number)
+      fork: () => walkBack(cursor, head)
     })[placement]()
     yield* announce
     return outcome
@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
   const isStranger = Effect.fnUntraced(function*(cursor: Cursor) {
     const { hash } = yield* genesis
     if (hash === cursor.genesis) return false
-    yield* halt(`the node's block 0 is ${hash}, ours is ${cursor.genesis}`)
+    yield* halt(cursor, `the node's block 0 is ${hash}, ours is ${cursor.genesis}`)
     return true
   })
 
@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     )
     const following = linked(cursor, headers)
     const last = following.at(-1)
-    if (last === undefined) return yield* walkBack(cursor, cursor.number)
+    if (last === undefined) return yield* walkBack(cursor, head)
     const blocks = yield* Effect.forEach(following, ({ hash }) => reader.block(hash), { concurrency: sideBySide })
     if (linked(cursor, blocks).length < blocks.length) {
       return yield* new ChainInconsistent({
@@ -165,17 +165,13 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
     const now = yield* Clock.currentTimeMillis
     if (behind.hash !== head.hash) behind = { hash: head.hash, since: now }
     if (now - behind.since < Math.max(2 * blockTime, leastPatience)) return "idle"
-    if (head.number >= cursor.finalized) return yield* walkBack(cursor, head.number)
-    return yield* new ChainUnreachable({
-      chain,
-      reason: `the node is at ${head.number}, although ${cursor.finalized} was final`
-    })
+    return yield* walkBack(cursor, head)
   })
 
   /** Goes back to the highest block of ours that the node has, too. */
-  const walkBack = Effect.fn("Scanner.walkBack")(function*(cursor: Cursor, top: number) {
+  const walkBack = Effect.fn("Scanner.walkBack")(function*(cursor: Cursor, head: Header) {
     if (yield* isStranger(cursor)) return "halted"
-    for (let number = Math.min(top, cursor.number); number >= cursor.finalized; number--) {
+    for (let number = Math.min(head.number, cursor.number); number >= cursor.finalized; number--) {
       const ours = yield* ledger.headerAt(chain, number)
       const theirs = yield* known(number)
       // Down to what is final the window has no gaps, so having none means: before the beginning.
@@ -190,11 +186,18 @@ export const make = Effect.fnUntraced(function*(reader: ChainReaderShape, option
       yield* Effect.logWarning(`${chain}: went back from ${cursor.number} to ${number}`)
       return "more"
     }
-    return yield* halt(`the node has another chain below ${cursor.finalized}, which was final`)
+    // A node that stands still on a branch that lost is no news of the chain, only of itself.
+    if (head.number <= cursor.number) {
+      return yield* new ChainUnreachable({
+        chain,
+        reason: `the node is at ${head.number} without ${cursor.finalized}, which was final`
+      })
+    }
+    return yield* halt(cursor, `the node has another chain below ${cursor.finalized}, which was final`)
   })
 
-  const halt = Effect.fnUntraced(function*(reason: string) {
-    yield* ledger.halt(chain, reason)
+  const halt = Effect.fnUntraced(function*(cursor: Cursor, reason: string) {
+    yield* ledger.halt(chain, cursor.hash, reason)
     yield* Effect.logError(`${chain}: halted: ${reason}`)
     return "halted" as const
   })

@@ -348,8 +348,9 @@ export const chainLedgerContract = (
     "stays halted until it is resumed, and says so once",
     Effect.gen(function*() {
       const { commit, cursor, halt, heights, resume, rollBack, said } = yield* begun
-      yield* halt(chain, "a reason")
-      yield* halt(chain, "another")
+      assert.strictEqual((yield* Effect.flip(halt(chain, "0xother", "no reason")))._tag, "CursorMoved")
+      yield* halt(chain, "0x100", "a reason")
+      assert.strictEqual((yield* Effect.flip(halt(chain, "0x100", "another")))._tag, "CursorMoved")
       assert.strictEqual((yield* cursor(chain))?.halted, "a reason")
       assert.strictEqual((yield* heights)[0]?.halted, "a reason")
       assert.strictEqual((yield* Effect.flip(commit([block(header(101))])))._tag, "CursorMoved")

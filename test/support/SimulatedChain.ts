@@ -35,7 +35,7 @@ export type Fault =
   | { readonly kind: "truncates" }
   /** Leaves out of each receipt the logs with the last one's payee. (One of two that are alike cannot be missed.) */
   | { readonly kind: "clamps" }
-  /** Sends the receipts of the block that another branch has at this height, where there is one. */
+  /** Sends the receipts that the block's transactions have on another branch, where they are on one. */
   | { readonly kind: "mixes" }
 
 interface Transaction {
@@ -157,8 +157,11 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
             return { ...receipt, logs: receipt.logs.filter(({ topics }) => topics[2] !== payee) }
           })
         case "mixes": {
-          const other = left.findLast((old) => old[block.number] !== undefined)?.[block.number]
-          return other === undefined ? receipts : receiptsOf(chain, other)
+          const others = left.flatMap((old) => old.slice(finalized + 1)).filter(({ hash }) => hash !== block.hash)
+          const elsewhere = new Map(
+            others.flatMap((other) => receiptsOf(chain, other)).map((receipt) => [receipt.transactionHash, receipt])
+          )
+          return receipts.map((receipt) => elsewhere.get(receipt.transactionHash) ?? receipt)
         }
         default:
           return receipts
@@ -209,6 +212,11 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
         meanwhile = null
         fault = { kind: "none" }
       },
+      /** The height up to which it has another chain than the one that is final; null where it has the same. */
+      contradictsUpTo: () =>
+        fault.kind === "left_behind" && leftBehindOn[finalized]?.hash !== branch[finalized]?.hash
+          ? leftBehindOn.length - 1
+          : null,
       /** Questions put to the node so far. */
       asked: () => asked
     }

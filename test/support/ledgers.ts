@@ -3,6 +3,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, type Redacted, Schema } from "effect"
 import type { Address, Mode } from "#domain/Chain.ts"
 import { Observation } from "#domain/Observation.ts"
+import type { ChainLedger } from "#ports/ChainLedger.ts"
 import { Views } from "#ports/Views.ts"
 import * as MemoryLedger from "#adapters/memory/ChainLedger.ts"
 import * as PostgresLedger from "#adapters/postgres/ChainLedger.ts"
@@ -86,4 +87,10 @@ export const clearPostgres = Effect.flatMap(
     sql`truncate chain.cursors, chain.blocks, chain.movements, chain.transfers, es.outbox, read.address_book`.pipe(
       Effect.orDie
     )
+)
+
+/** What gives a history an empty ledger in Postgres, on the one database that is there. */
+export const postgresEmptied = Effect.map(
+  Effect.context<ChainLedger | Probe | PgClient.PgClient>(),
+  (context) => Layer.effectDiscard(clearPostgres).pipe(Layer.provideMerge(Layer.succeedContext(context)))
 )

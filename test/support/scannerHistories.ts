@@ -1,9 +1,7 @@
 /** The suite of random histories, for a few of them and for many. SCANNER_SEED plays the same ones again. */
-import type { PgClient } from "@effect/sql-pg"
 import { it, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import type { ChainLedger } from "#ports/ChainLedger.ts"
-import { clearPostgres, memoryLedger, postgresLedger, type Probe } from "./ledgers.ts"
+import { Effect } from "effect"
+import { memoryLedger, postgresEmptied, postgresLedger } from "./ledgers.ts"
 import { histories } from "./scannerModel.ts"
 
 const patience = 900_000
@@ -17,11 +15,7 @@ export const historiesOn = (runs: { readonly memory: number; readonly postgres: 
 
   layer(postgresLedger, { excludeTestServices: true })("with the ledger in Postgres", (it) => {
     const onPostgres = (scanners: number) =>
-      Effect.gen(function*() {
-        const context = yield* Effect.context<ChainLedger | Probe | PgClient.PgClient>()
-        const empty = Layer.effectDiscard(clearPostgres).pipe(Layer.provideMerge(Layer.succeedContext(context)))
-        yield* histories({ runs: runs.postgres, scanners }, empty)
-      })
+      Effect.flatMap(postgresEmptied, (empty) => histories({ runs: runs.postgres, scanners }, empty))
     it.effect(
       `publishes exactly what stands on the chain, in ${runs.postgres} histories`,
       () => onPostgres(1),

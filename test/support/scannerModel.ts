@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { atLeast, chains, type Level } from "#domain/Chain.ts"
 import type { Observation } from "#domain/Observation.ts"
-import { ChainLedger } from "#ports/ChainLedger.ts"
+import { ChainLedger, type Cursor } from "#ports/ChainLedger.ts"
 import type { ChainReaderShape } from "#ports/ChainReader.ts"
 import { StoreUnavailable } from "#ports/EventStore.ts"
 import * as Scanner from "#processes/Scanner.ts"
@@ -222,29 +222,37 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>, scanners: n
     if (n !== otherMode) registered.add(address)
     yield* Effect.retry(real.backfill([address]), { times: 1 })
   })
-  /** An operator, whom a halt may call only for a node that was of another chain; and it is mended by now. */
+  let halted: string | null = null
+  /** An operator mends the node. */
   const operate = Effect.gen(function*() {
-    const halted = (yield* real.cursor(chain))?.halted ?? null
-    if (halted === null) return
-    must(/block 0 is .*strange/.test(halted), `it halted: ${halted}`)
-    yield* Effect.retry(real.resume(chain), { times: 1 })
+    const reason = (yield* real.cursor(chain))?.halted ?? null
+    if (reason !== null) yield* Effect.retry(real.resume(chain), { times: 1 })
+    halted = null
   })
+  /** What may call one: a node of another chain, or one with more blocks than we, and not those that were final. */
+  const contradicted = (cursor: Cursor | null) =>
+    nodes.some((node) => (node.contradictsUpTo() ?? -1) > (cursor?.number ?? Infinity))
+  const alarm = (before: boolean, cursor: Cursor) =>
+    before || contradicted(cursor) ? /another chain below|block 0 is .*strange/ : /block 0 is .*strange/
 
   let finalized = 0
   let highest = 0
-  const examine = Effect.gen(function*() {
+  const examine = Effect.fnUntraced(function*(before: boolean) {
     highest = Math.max(highest, sim.head().number)
     const cursor = yield* real.cursor(chain)
     if (cursor !== null) {
       must(cursor.finalized >= finalized, `what is final fell from ${finalized} to ${cursor.finalized}`)
       must(cursor.finalized <= cursor.number, `${cursor.finalized} is final, but only ${cursor.number} was read`)
       finalized = cursor.finalized
+      if (cursor.halted !== halted) must(alarm(before, cursor).test(cursor.halted ?? ""), `it halted: ${cursor.halted}`)
+      halted = cursor.halted
     }
     return fold(yield* published, { highest, finalized: Math.max(sim.finalized(), highest - finalDepth) })
   })
 
   for (const n of [...early, otherMode]) yield* enter(n)
   for (const step of history) {
+    const before = contradicted(yield* real.cursor(chain))
     switch (step.op) {
       case "register":
         yield* enter(step.address)
@@ -276,7 +284,7 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>, scanners: n
       default:
         happen(step)
     }
-    yield* examine
+    yield* examine(before)
   }
 
   crash = null
@@ -287,7 +295,7 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>, scanners: n
     for (const failed of yield* tick("all")) must(failed === null, `a healthy node was not read: ${failed}`)
   }
 
-  const live = yield* examine
+  const live = yield* examine(false)
   const truth = sim.transfers(base).filter(({ to }) => registered.has(to))
   const cursor = yield* real.cursor(chain)
   must(cursor?.halted === null, `it halted: ${cursor?.halted}`)

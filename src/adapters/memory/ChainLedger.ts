@@ -128,10 +128,10 @@ const make = Effect.gen(function*() {
     published.push(ChainReorged.make({ chain, depth, fromHash: from, toHash: to.hash, at: now }))
   })
 
-  const change = (chain: ChainId, how: (ledger: Ledger, now: DateTime.Utc) => void) =>
-    one.withPermit(Effect.map(DateTime.now, (now) => {
+  const change = (chain: ChainId, how: (ledger: Ledger) => void) =>
+    one.withPermit(Effect.sync(() => {
       const ledger = ledgers.get(chain)
-      if (ledger !== undefined) how(ledger, now)
+      if (ledger !== undefined) how(ledger)
     }))
 
   const ledger = ChainLedger.of({
@@ -159,12 +159,12 @@ const make = Effect.gen(function*() {
       change(chain, ({ cursor: { finalized, number, time } }) => {
         published.push(HeadAdvanced.make({ chain, number, time, finalized }))
       }),
-    halt: (chain, reason) =>
-      change(chain, (ledger, at) => {
-        if (ledger.cursor.halted !== null) return
+    halt: (chain, hash, reason) =>
+      one.withPermit(Effect.gen(function*() {
+        const ledger = yield* at(chain, hash)
         ledger.cursor = { ...ledger.cursor, halted: reason }
-        published.push(ScannerHalted.make({ chain, reason, at }))
-      }),
+        published.push(ScannerHalted.make({ chain, reason, at: yield* DateTime.now }))
+      })),
     resume: (chain) =>
       change(chain, (ledger) => {
         ledger.cursor = { ...ledger.cursor, halted: null }

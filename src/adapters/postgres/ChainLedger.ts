@@ -234,11 +234,14 @@ const make = Effect.gen(function*() {
         const { finalized, number, time } = row
         yield* tell([HeadAdvanced.make({ chain, number, time: DateTime.fromDateUnsafe(time), finalized })])
       })),
-    halt: (chain, reason) =>
+    halt: (chain, at, reason) =>
       transaction(Effect.gen(function*() {
         const [halted] = yield* sql`
-          update chain.cursors set halted = ${reason} where chain = ${chain} and halted is null returning chain`
-        if (halted !== undefined) yield* tell([ScannerHalted.make({ chain, reason, at: yield* DateTime.now })])
+          update chain.cursors set halted = ${reason}
+           where chain = ${chain} and hash = ${at} and halted is null
+          returning chain`
+        if (halted === undefined) return yield* new CursorMoved({ chain })
+        yield* tell([ScannerHalted.make({ chain, reason, at: yield* DateTime.now })])
       })),
     resume: (chain) =>
       sql`update chain.cursors set halted = null where chain = ${chain}`.pipe(Effect.asVoid, unavailable),

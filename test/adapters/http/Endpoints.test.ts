@@ -247,7 +247,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the res
     Effect.gen(function*() {
       const { url } = yield* World
       const ledger = yield* ChainLedger
-      yield* ledger.halt("dev", "reorg deeper than the window")
+      yield* ledger.halt("dev", (yield* ledger.cursor("dev"))?.hash ?? "", "reorg deeper than the window")
       const { body, status } = yield* ask(`${url}/health/ready`)
       assert.deepStrictEqual([status, body.status, body.chains[0].haltedBecause], [
         503,
