@@ -12,7 +12,7 @@ import { Vault } from "#ports/Vault.ts"
 import { type View, Views } from "#ports/Views.ts"
 import { type Behalf, Dispatch, type Outcome } from "./Dispatch.ts"
 import * as History from "./History.ts"
-import { ChangeEndpoint, RegisterEndpoint, RotateSecret } from "./Merchants.ts"
+import { ChangeEndpoint, KeepReceipt, RegisterEndpoint, RotateSecret } from "./Merchants.ts"
 import { newId } from "./NewId.ts"
 
 export interface Settings {
@@ -89,7 +89,8 @@ export class Endpoints extends Context.Service<Endpoints>()("checkout/commands/E
     })
 
     /** Owes `endpoint.ping` to this endpoint alone. Answers with the delivery; asked again, with the same one. */
-    const ping = Effect.fn("Endpoints.ping")(function*(id: string, { receipt, tenant }: Behalf) {
+    const ping = Effect.fn("Endpoints.ping")(function*(id: string, behalf: Behalf) {
+      const { receipt, tenant } = behalf
       const history = yield* store.read(id, tenant)
       const events = history.map((recorded) => History.decode(Endpoint.aggregate, recorded))
       const [registered] = events
@@ -121,9 +122,12 @@ export class Endpoints extends Context.Service<Endpoints>()("checkout/commands/E
         body: bodyOf(notice),
         occurredAt
       }
+      // The receipt first: what follows is done once however often it is done, so a retry after a crash completes it.
+      const replayed = receipt !== undefined && (yield* dispatch(KeepReceipt, id, {}, behalf)).replayed
       yield* deliveries.owe([{ notification, to: [{ endpointId, skip: false, ordered: false }] }])
       const [delivery] = yield* deliveries.list({ merchantId: tenant, mode, endpointId, notificationId, limit: 1 })
-      return delivery ?? (yield* Effect.die(new Error("a ping was owed and is not there")))
+      if (delivery === undefined) return yield* Effect.die(new Error("a ping was owed and is not there"))
+      return { delivery, replayed }
     })
 
     const leavesRoom = Effect.fnUntraced(function*(tenant: string, mode: Mode) {

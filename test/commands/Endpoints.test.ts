@@ -99,8 +99,9 @@ describe("a ping", () => {
       const endpoints = yield* Endpoints
       const deliveries = yield* Deliveries
       const [asked, other] = [yield* register("asked.example"), yield* register("other.example")]
-      const first = yield* endpoints.ping(asked.id, under("k1"))
-      const again = yield* endpoints.ping(asked.id, under("k1"))
+      const { delivery: first } = yield* endpoints.ping(asked.id, under("k1"))
+      const { delivery: again, replayed } = yield* endpoints.ping(asked.id, under("k1"))
+      assert.isTrue(replayed)
       assert.deepStrictEqual(again, first)
       const body: unknown = JSON.parse(first.notification.body)
       assert.deepInclude(body, { type: "endpoint.ping", mode: "live", data: { endpointId: asked.id } })

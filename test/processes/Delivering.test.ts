@@ -274,7 +274,7 @@ describe("an endpoint that is dead", () => {
       assert.isTrue((yield* statuses(dead.id)).every((status) => status === "delivered"))
     }).pipe(Effect.provide(webhooks)))
 
-  it.effect("410: is disabled at once, and its backlog kept", () =>
+  it.effect("that is gone (410) is disabled at once, and its backlog kept", () =>
     Effect.gen(function*() {
       const dead = yield* register("dead.example")
       yield* deadHosts({ outcome: "http_error", status: 410 })

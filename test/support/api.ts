@@ -1,6 +1,6 @@
 /** The API on a real port and a real Postgres: two merchants with keys, a chain that is read, and fixed prices. */
 import { Context, DateTime, Effect, Layer, Redacted, Result } from "effect"
-import { type HttpRouter, HttpServer } from "effect/http"
+import { HttpServer } from "effect/http"
 import { HDKey } from "@scure/bip32"
 import type { Scope } from "#domain/ApiKey.ts"
 import type { Mode } from "#domain/Chain.ts"
@@ -40,28 +40,31 @@ const egress = Egress.layer(
   () => Promise.resolve([{ address: "93.184.215.14", family: 4 }])
 )
 
-const ports = Layer.mergeAll(
-  EventStore.layer,
-  Bus.layer(),
-  Deliveries.layer,
-  AddressPool.layer(),
-  PostgresLedger.layer,
-  Changes.layer,
-  Shutdown.layer,
-  Vault.layer([secret("v")]),
-  rates,
-  egress
-).pipe(
-  Layer.provideMerge(Layer.mergeAll(Views.layer, Derivation.layer)),
-  Layer.provideMerge(databaseLayer({ maxConnections: 12 }))
-)
+/** Every port, on the given database. */
+const portsOn = (database: ReturnType<typeof databaseLayer>) =>
+  Layer.mergeAll(
+    EventStore.layer,
+    Bus.layer(),
+    Deliveries.layer,
+    AddressPool.layer(),
+    PostgresLedger.layer,
+    Changes.layer,
+    Shutdown.layer,
+    Vault.layer([secret("v")]),
+    rates,
+    egress
+  ).pipe(
+    Layer.provideMerge(Layer.mergeAll(Views.layer, Derivation.layer)),
+    Layer.provideMerge(database)
+  )
 
-export const commands = Layer.mergeAll(Registration.layer, Endpoints.layer, Invoicing.layer).pipe(
-  Layer.provideMerge(Layer.mergeAll(ApiKeys.layer({ pepper: secret("p") }), Quotes.layer({ quorum: 1 }))),
-  Layer.provideMerge(Dispatch.layer),
-  Layer.provideMerge(strongProjections),
-  Layer.provideMerge(ports)
-)
+const commandsOn = (database: ReturnType<typeof databaseLayer>) =>
+  Layer.mergeAll(Registration.layer, Endpoints.layer, Invoicing.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(ApiKeys.layer({ pepper: secret("p") }), Quotes.layer({ quorum: 1 }))),
+    Layer.provideMerge(Dispatch.layer),
+    Layer.provideMerge(strongProjections),
+    Layer.provideMerge(portsOn(database))
+  )
 
 export const allScopes: ReadonlyArray<Scope> = ["invoices:read", "invoices:write", "webhooks:read", "webhooks:write"]
 
@@ -130,9 +133,11 @@ const world = Layer.effect(
   })
 )
 
-export const apiLayer = (
+/** `further`: routes besides the API's, which may use the ports that it uses. */
+export const apiLayer = <E = never, R = never>(
   settings: Partial<Server.Settings> = {},
-  further: Layer.Layer<never, never, HttpRouter.HttpRouter> = Layer.empty
+  further: Layer.Layer<never, E, R> = Layer.empty as Layer.Layer<never, E, R>,
+  database = databaseLayer({ maxConnections: 12 })
 ) =>
   world.pipe(
     Layer.provideMerge(
@@ -141,7 +146,7 @@ export const apiLayer = (
         further
       )
     ),
-    Layer.provideMerge(commands)
+    Layer.provideMerge(commandsOn(database))
   )
 
 /** What came back: `body` is parsed where it is JSON. */

@@ -22,7 +22,8 @@ interface Parameter {
   readonly in: "path" | "query" | "header"
   readonly required: boolean
   readonly schema: JsonSchema
-  readonly style?: "deepObject"
+  readonly style?: "deepObject" | "form"
+  readonly explode?: boolean
 }
 export interface Operation {
   readonly operationId: string
@@ -168,11 +169,11 @@ function completed(method: string, operation: Operation): Operation {
 }
 
 function understood(parameter: Parameter): Parameter {
-  const { [standsFor]: type, ...schema } = parameter.schema
-  const { description } = { description: undefined, ...parameter.schema }
-  return type === undefined
-    ? { ...parameter, schema }
-    : { ...parameter, schema: { ...type, ...description !== undefined && { description } } }
+  const { [standsFor]: meant, ...schema } = parameter.schema
+  if (meant === undefined) return { ...parameter, schema }
+  const { description } = { description: "", ...schema }
+  const listed = (meant as JsonSchema)["type"] === "array"
+  return { ...parameter, ...listed && { style: "form", explode: false }, schema: { ...meant, description } }
 }
 
 /** Every problem has the same shape; an operation's answer names the codes that it can have. */

@@ -52,7 +52,7 @@ export const layer = HttpApiBuilder.group(
       if (receipt === undefined) return { done: yield* act, headers: {} }
       const stored = yield* store.receipt(tenant, receipt.key)
       if (stored !== null && stored.hash !== receipt.hash) return yield* refuse("idempotency_mismatch")
-      if (stored !== null) return { done: null, headers: { "idempotent-replayed": "true" as const } }
+      if (stored !== null) return { done: null, headers: replayHeader(true) }
       const done = yield* act
       yield* dispatch(KeepReceipt, id, {}, behalf)
       return { done, headers: {} }
@@ -126,10 +126,8 @@ export const layer = HttpApiBuilder.group(
       test: ({ params }) =>
         Effect.gen(function*() {
           const { id } = yield* owned(params.id)
-          return HttpApiSchema.withHeaders({
-            body: deliveryOf(yield* endpoints.ping(id, yield* Asking)),
-            headers: {}
-          })
+          const { delivery, replayed } = yield* endpoints.ping(id, yield* Asking)
+          return HttpApiSchema.withHeaders({ body: deliveryOf(delivery), headers: replayHeader(replayed) })
         }).pipe(answered),
 
       deliveries: ({ params, query: { after, limit = usualLimit, status } }) =>
@@ -173,6 +171,8 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
+const replayHeader = (replayed: boolean) => replayed ? { "idempotent-replayed": "true" as const } : {}
+
 const worded = (description: string | null) => description === null ? {} : { description }
 
 const rowOf = ({ row }: Outcome<unknown>) => {
@@ -184,7 +184,7 @@ const withSecret = Effect.fnUntraced(function*({ outcome, secret }: WithSecret) 
   const { body, headers } = shown(yield* rowOf(outcome))
   return {
     body: { ...body, secret: Redacted.value(secret) },
-    headers: { ...headers, ...outcome.replayed && { "idempotent-replayed": "true" as const } }
+    headers: { ...headers, ...replayHeader(outcome.replayed) }
   }
 })
 

@@ -9,9 +9,8 @@ export const Line = (most: number) =>
   Schema.String.pipe(
     Schema.check(
       Schema.isBetweenLength(1, most),
-      Schema.isPattern(/^[^\u0000-\u001f\u007f-\u009f]*$/u, {
-        code: "control_character",
-        message: "May not contain control characters."
+      rule<string>("control_character", "May not contain control characters.", (text) => !/\p{Cc}/u.test(text), {
+        pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
       })
     )
   )
@@ -40,8 +39,17 @@ const momentWords = `Must be a time by RFC 3339 between 1970 and 2999, like "202
 const moment =
   /^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$/u
 
+/** The calendar has no 31 June, though `Date` makes the first of July of it. */
+const isDay = (text: string) => {
+  const [year, month, day] = text.slice(0, 10).split("-").map(Number) as [number, number, number]
+  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
+}
+
 export const Moment = Schema.String.annotate({ format: "date-time" }).pipe(
-  Schema.check(Schema.isPattern(moment, { code: "not_a_time", message: momentWords })),
+  Schema.check(
+    Schema.isPattern(moment, { code: "not_a_time", message: momentWords }),
+    rule<string>("not_a_time", momentWords, isDay)
+  ),
   Schema.decodeTo(Instant)
 )
 
@@ -62,14 +70,15 @@ export const Whole = (
 
 /** `a,b`: types of notices in a URL. */
 export const NoticeTypes = Schema.String.annotate({
-  description: "Only these, separated by commas: `invoice.settled,invoice.expired`."
+  description: "Only these, separated by commas: `invoice.settled,invoice.expired`.",
+  standsFor: { type: "array", items: { type: "string", enum: NoticeType.literals }, minItems: 1 }
 }).pipe(
   Schema.check(Schema.isMaxLength(1000)),
   Schema.decodeTo(
     Schema.Array(NoticeType),
     SchemaTransformation.transformEffect<ReadonlyArray<NoticeType>, string>({
       decode: (text) => {
-        const types = text.split(",").map((type) => type.trim()).filter((type) => type !== "")
+        const types = text.split(",").map((type) => type.trim())
         const foreign = types.find((type) => !isNoticeType(type))
         return foreign === undefined
           ? Effect.succeed(types.filter(isNoticeType))

@@ -90,10 +90,8 @@ const worded = (
     case "UnexpectedKey": {
       const name = String(path.at(-1))
       const near = nearest(name, namesOf(issue.ast))
-      return {
-        code: "unknown_field",
-        message: near === undefined ? "There is no such field." : `There is no such field. Did you mean «${near}»?`
-      }
+      const none = `There is no such ${kind === "Query" ? "parameter" : "field"}.`
+      return { code: "unknown_field", message: near === undefined ? none : `${none} Did you mean «${near}»?` }
     }
     case "AnyOf":
     case "InvalidType": {

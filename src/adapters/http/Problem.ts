@@ -14,7 +14,7 @@ export const codes = {
     status: 400,
     title: "The body is not valid JSON",
     means:
-      "The body must be JSON in UTF-8, no deeper than 16 levels, and without a name that occurs twice in an object."
+      "The body must be JSON in UTF-8, no deeper than 16 levels, without a name that occurs twice in an object, and without U+0000 or half of a surrogate pair in a text."
   },
   unauthenticated: {
     status: 401,

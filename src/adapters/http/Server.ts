@@ -92,12 +92,18 @@ export const layer = <A, E, R>(
 /** Nobody has more to say on a socket than a word, and nobody gets half a minute for a good-bye. `ws` knows both. */
 export const websocket = { maxPayload: 1024, closeTimeout: 2000 }
 
-/** Who sends a request drop by drop is cut off; who is done may come back on the same connection. */
+/**
+ * Who sends a request drop by drop is cut off; who is done may come back on the same connection; and who says with the
+ * request that nothing more will come is answered all the same.
+ */
 const node = ({ head, whole }: NonNullable<Settings["patienceSeconds"]>) =>
-  createServer({
-    headersTimeout: head * 1000,
-    requestTimeout: whole * 1000,
-    connectionsCheckingInterval: 500,
-    keepAliveTimeout: 65_000,
-    maxHeaderSize: 16 * 1024
-  })
+  Object.assign(
+    createServer({
+      headersTimeout: head * 1000,
+      requestTimeout: whole * 1000,
+      connectionsCheckingInterval: 500,
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16 * 1024
+    }),
+    { httpAllowHalfOpen: true }
+  )
