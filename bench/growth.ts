@@ -26,7 +26,9 @@ const page = 100
 /** The life of a usual invoice, as it is stored. */
 const story = ["InvoiceOpened", "PaymentDetected", "PaymentConfirmed", "InvoiceSettled"].map((type) => ({
   type,
-  data: JSON.parse(fs.readFileSync(new URL(`../test/golden/invoice/${type}.v1.json`, import.meta.url), "utf8")) as unknown
+  data: JSON.parse(
+    fs.readFileSync(new URL(`../test/golden/invoice/${type}.v1.json`, import.meta.url), "utf8")
+  ) as unknown
 }))
 
 const tenant = "019cae12-0000-7000-8000-000000000002"
@@ -37,7 +39,10 @@ const filled = (server: Redacted.Redacted<string>, name: string, events: number)
     const url = new URL(Redacted.value(server))
     const admin = Layer.build(Database.layer({ url: server, maxConnections: 1 }))
     yield* Effect.scoped(Effect.flatMap(admin, (context) =>
-      Effect.provideContext(Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(`create database ${name}`)), context)))
+      Effect.provideContext(
+        Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(`create database ${name}`)),
+        context
+      )))
     url.pathname = `/${name}`
     const database = Database.layerMigrated({ url: Redacted.make(url.toString()), maxConnections: 12 })
     const context = yield* Layer.build(Layer.provideMerge(PostgresEventStore.layer, database))
@@ -61,7 +66,9 @@ const filled = (server: Redacted.Redacted<string>, name: string, events: number)
         ), rows as (
           insert into read.invoice_details (key, tenant, stream, version, data, created_at, updated_at)
           select id::text, ${tenant}::uuid, id, ${story.length},
-                 jsonb_build_object('orderId', i::text, 'status', 'settled') || ${JSON.stringify(story[0]?.data)}::jsonb,
+                 jsonb_build_object('orderId', i::text, 'status', 'settled') || ${
+        JSON.stringify(story[0]?.data)
+      }::jsonb,
                  now(), now() from made
         )
         insert into es.events (tx, xid, stream_id, version, schema_version, shard, tenant_id, recorded_at, prefix, category,

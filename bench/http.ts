@@ -28,7 +28,10 @@ const opener = (url: string, apiKey?: string) =>
       const { body, statusCode } = await pool.request({
         method: "POST",
         path: "/v1/invoices",
-        headers: { "content-type": "application/json", ...apiKey !== undefined && { authorization: `Bearer ${apiKey}` } },
+        headers: {
+          "content-type": "application/json",
+          ...apiKey !== undefined && { authorization: `Bearer ${apiKey}` }
+        },
         body: asked
       })
       await body.dump()

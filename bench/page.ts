@@ -100,8 +100,10 @@ const memory: Bench = Effect.gen(function*() {
   const open: Array<net.Socket> = []
   yield* Effect.addFinalizer(() => Effect.sync(() => open.forEach((socket) => socket.destroy())))
   const connect = async (from: number, count: number) => {
-    const made = Array.from({ length: count }, (_, i) =>
-      watch(demo.apiUrl, ids[(from + i) % ids.length] ?? "", from + i, () => undefined))
+    const made = Array.from(
+      { length: count },
+      (_, i) => watch(demo.apiUrl, ids[(from + i) % ids.length] ?? "", from + i, () => undefined)
+    )
     open.push(...await Promise.all(made))
   }
   // The first ones compile and cache what every later one uses.

@@ -8,6 +8,7 @@ import * as Emmett from "./emmett.ts"
 import * as Growth from "./growth.ts"
 import * as Http from "./http.ts"
 import * as Page from "./page.ts"
+import * as Scanning from "./scanner.ts"
 import * as Webhooks from "./webhooks.ts"
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, Bench>> = {
   ...Emmett.benches,
   ...Http.benches,
   ...Growth.benches,
+  ...Scanning.benches,
   ...Page.benches,
   ...Webhooks.benches
 }

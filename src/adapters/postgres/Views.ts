@@ -1,6 +1,7 @@
 /** The strong read models in Postgres: one table each, which appends write to. */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer } from "effect"
+import { compiled } from "#commands/History.ts"
 import { toUuid } from "#domain/Id.ts"
 import { type Query, type View, Views } from "#ports/Views.ts"
 import * as Database from "./Database.ts"
@@ -51,7 +52,7 @@ const make = Effect.gen(function*() {
 
 export const layer = Layer.effect(Views, make)
 
-const decode = <Row>({ row }: View<Row>, { data }: Stored): Row => Schema.decodeUnknownSync(row)(data)
+const decode = <Row>({ row }: View<Row>, { data }: Stored): Row => compiled(row).decode(data)
 
 /** Field names are ours, and part of the text so that the planner knows the index. */
 const quoted = (field: string) => `'${field.replaceAll("'", "''")}'`
