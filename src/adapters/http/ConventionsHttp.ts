@@ -1,5 +1,5 @@
 /** How the conventions are kept: keys and scopes, strict bodies, receipts, time limits, entity tags. */
-import { ByteSize, Context, Effect, Layer, Option } from "effect"
+import { ByteSize, Context, type Duration, Effect, Fiber, Layer, Option } from "effect"
 import { HttpIncomingMessage, HttpMethod, HttpServerRequest, HttpServerResponse, HttpTraceContext } from "effect/http"
 import { type HttpApiEndpoint, HttpApiError } from "effect/http-api"
 import { createHash } from "node:crypto"
@@ -12,7 +12,7 @@ import { Problem, problem, refuse, RequestId, respond } from "./Problem.ts"
 import { answered } from "./Problems.ts"
 import { canonical, type Fault, faultIn } from "./StrictJson.ts"
 
-const usualTime = "15 seconds"
+const usualTime: Duration.Input = "15 seconds"
 const bodyDepth = 16
 const bodyLimit = ByteSize.kibibytes(64)
 
@@ -20,15 +20,25 @@ const bodyLimit = ByteSize.kibibytes(64)
 export const layerAnswered = Layer.succeed(Answered, (app, { endpoint }) =>
   Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const answer = app.pipe(
-      Effect.catch((failure: unknown) => answerTo(failure, request)),
-      Effect.timeoutOrElse({
-        duration: Context.getOrElse(endpoint.annotations, TimeLimit, () => usualTime),
-        orElse: () => Effect.map(problem("timed_out", { headers: { "retry-after": "1" } }), respond)
-      })
-    )
-    return tagged(request, yield* answer)
+    const answer = app.pipe(Effect.catch((failure: unknown) => answerTo(failure, request)))
+    const limit = Context.getOrElse(endpoint.annotations, TimeLimit, () => usualTime)
+    return tagged(request, yield* inTime(answer, limit))
   }))
+
+/**
+ * Whoever asks is let go when the time is up, although what is under way may not be: a statement that cannot be taken
+ * back, or a database that does not even answer to that.
+ */
+const inTime = Effect.fnUntraced(
+  function*<E, R>(answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>, limit: Duration.Input) {
+    const running = yield* Effect.forkDetach(answer, { startImmediately: true })
+    const letGo = Effect.sync(() => running.interruptUnsafe())
+    const exit = yield* Fiber.await(running).pipe(Effect.timeoutOption(limit), Effect.onInterrupt(() => letGo))
+    if (Option.isSome(exit)) return yield* exit.value
+    yield* letGo
+    return respond(yield* problem("timed_out", { headers: { "retry-after": "1" } }))
+  }
+)
 
 const answerTo = Effect.fnUntraced(function*(failure: unknown, request: HttpServerRequest.HttpServerRequest) {
   if (failure instanceof Problem) return respond(failure)
