@@ -218,6 +218,34 @@ describeWith(bus.pipe(Layer.provideMerge(databaseLayer({ maxConnections: 8 }))),
         yield* until("it is heard", () => heard.length === 1)
       }))
 
+    it.effect("takes over at once what an earlier life of the same instance had leased, and fences that one off", () =>
+      Effect.gen(function*() {
+        const sql = yield* PgClient.PgClient
+        const { group, heard, hears, message, publish } = yield* aGroup
+        const owner = (instance: string) => `${instance}/an-earlier-life/1`
+        yield* sql`
+          insert into es.consumers (name, topic, shard, owner, epoch, lease_until)
+          select ${group().name}, 'notifications', shard, case when shard = 0 then ${owner("b")} else ${
+          owner("a")
+        } end, 7,
+                 clock_timestamp() + interval '1 hour'
+            from generate_series(0, 15) shard`
+        yield* sql`
+          insert into es.consumer_processes (name, owner, alive_until)
+          select ${group().name}, owner, clock_timestamp() + interval '1 hour'
+            from unnest(${[owner("a"), owner("b")]}::text[]) owner`
+        yield* publish(numbers(40).map((n) => message(`k${n}`, n)))
+        const life = yield* Effect.provide(Bus, PostgresBus.layer({ instance: "a", leaseSeconds: 3600 }))
+        yield* life.consume(group(), hears)
+        const shards = sql<{ owner: string; epoch: number; n: number }>`
+          select split_part(owner, '/', 1) as owner, epoch, count(*)::int as n from es.consumers
+           where name = ${group().name} and owner is not null group by 1, 2 order by 1`
+        // Half, because the other instance is alive; and of that one's, nothing.
+        yield* until("it has its share", () => Effect.map(shards, ([first]) => first?.epoch === 8))
+        assert.deepStrictEqual(yield* shards, [{ owner: "a", epoch: 8, n: 8 }, { owner: "b", epoch: 7, n: 1 }])
+        yield* until("something is heard", () => heard.length > 0)
+      }))
+
     it.effect("hands nothing more to a process whose lease has passed on", () =>
       Effect.gen(function*() {
         const sql = yield* PgClient.PgClient

@@ -87,9 +87,8 @@ export const openShop = (demo: () => Demo, receiver: Receiver, customers: number
     for (const [id, transaction] of sold) {
       const look = () => call<Invoice>(demo(), "GET", `/v1/invoices/${id}`).then(({ body }) => body)
       const { payments, received } = await eventually(look, ({ status }) => status === "settled", 60)
-      assert.deepStrictEqual(payments.map(({ status, transaction }) => ({ status, transaction })), [
-        { status: "confirmed", transaction }
-      ])
+      assert.deepStrictEqual(payments.map((payment) => payment.transaction), [transaction])
+      assert.include(["confirmed", "finalized"], payments[0]?.status)
       assert.strictEqual(received.amount, "64.00", "credited once")
     }
     const database = Database.layer({ url: Redacted.make(databaseUrl), maxConnections: 2 })
@@ -98,6 +97,7 @@ export const openShop = (demo: () => Demo, receiver: Receiver, customers: number
 
   /** What the demo does by itself (its first invoice, its own endpoint) is in the books as well. */
   const books = Effect.gen(function*() {
+    const context = yield* Effect.context<PgClient.PgClient>()
     const sql = yield* PgClient.PgClient
     const settled = yield* sql<{ invoice: string; id: string }>`
       select n.invoice_id as invoice, n.id from webhooks.notifications n where n.type = 'invoice.settled'`
@@ -109,7 +109,7 @@ export const openShop = (demo: () => Demo, receiver: Receiver, customers: number
         join read.endpoints e on e.key = d.endpoint_id where e.data->>'url' = ${receiver.url}`
     // A delivery that was under way at a kill is sent again when its lease is over, after a minute.
     const missed = () =>
-      Effect.runPromise(Effect.map(owed, (rows) => {
+      Effect.runPromiseWith(context)(Effect.map(owed, (rows) => {
         const heard = new Set(receiver.received.map(({ id }) => id))
         return rows.filter(({ id }) => !heard.has(id))
       }))

@@ -62,12 +62,16 @@ export const layerMigrated = (options: Options) => Layer.effectDiscard(migrate).
 export const unavailable = <A, E, R>(
   effect: Effect.Effect<A, E | SqlError.SqlError, R>
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | StoreUnavailable, R> =>
-  Effect.catchIf(effect, SqlError.isSqlError, (error) =>
+  Effect.catchIf(withRollbacks(effect), SqlError.isSqlError, (error) =>
     isOurs(error)
       ? Effect.die(error)
       : Effect.fail(
         new StoreUnavailable({ reason: stateOf(error) ?? error.reason._tag, retryAfterSeconds: 1 })
       )) as Effect.Effect<A, Exclude<E, SqlError.SqlError> | StoreUnavailable, R>
+
+/** A transaction whose connection is gone dies of not being able to roll back: that is an outage like any other. */
+const withRollbacks = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.catchDefect(effect, (defect) => SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))
 
 /** What the server called the failure, in five letters; undefined where it had no say in it. */
 const stateOf = ({ reason: { cause } }: SqlError.SqlError) =>
