@@ -411,8 +411,9 @@ describe("a payment that falls short", () => {
   it("says what is left to pay, rounded up to the asset's unit", () => {
     const left = (chain: "base" | "ethereum", asset: "usdc" | "eth", ...paid: ReadonlyArray<Invoice.Payment>) =>
       Invoice.remaining(quote({ chain, asset }), opening, paid)
-    const paid = (amount: Parameters<typeof usdc>[0]) =>
-      [...[opened(), detected({ amount: usdc(amount) })].reduce(Invoice.evolve, Invoice.initial).payments.values()]
+    const paid = (
+      amount: Parameters<typeof usdc>[0]
+    ) => [...[opened(), detected({ amount: usdc(amount) })].reduce(Invoice.evolve, Invoice.initial).payments.values()]
     assert.strictEqual(left("base", "usdc"), usdc(25))
     assert.strictEqual(left("base", "usdc", ...paid(10)), usdc(15))
     assert.strictEqual(left("ethereum", "eth", ...paid(10)), ether("0.006"))
@@ -957,7 +958,8 @@ describe("a top-up", () => {
       .when(close)
       .emits(closed, expired))
 
-  it("decision 21: has nothing left to pay", () => assert.strictEqual(Invoice.remaining(quote(), { ...opening, price: topUp }, []), zero))
+  it("decision 21: has nothing left to pay", () =>
+    assert.strictEqual(Invoice.remaining(quote(), { ...opening, price: topUp }, []), zero))
 
   it("decision 21: a reversal that stands leaves it settled for what is left", () => {
     const both = [
