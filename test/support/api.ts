@@ -105,7 +105,12 @@ const chainRead = Effect.gen(function*() {
     parentHash: `0x${"0f".repeat(32)}`,
     time: yield* DateTime.now
   }
-  yield* ledger.begin("dev", { header, genesis: `0x${"00".repeat(32)}`, finalized: 90 })
+  // Another process on the same database may have begun.
+  yield* Effect.catchTag(
+    ledger.begin("dev", { header, genesis: `0x${"00".repeat(32)}`, finalized: 90 }),
+    "CursorMoved",
+    () => Effect.void
+  )
 })
 
 export class World extends Context.Service<World, {
