@@ -188,9 +188,9 @@ it.live(
   () =>
     Effect.gen(function*() {
       const counts = yield* told(honest, 20)
-      assert.isAbove(counts.told, 100)
+      assert.isAbove(counts.told, 30)
       // Else nothing was struck that mattered.
-      assert.isAbove(counts.untold, 20)
+      assert.isAbove(counts.untold, 5)
     }),
   60_000
 )
