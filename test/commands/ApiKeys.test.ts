@@ -78,7 +78,7 @@ describe("an API key", () => {
     (text) => refused(text).pipe(Effect.provide(layer))
   )
 
-  it.effect("is refused from its expiry on", () =>
+  it.effect("72: is refused from its expiry on", () =>
     Effect.gen(function*() {
       const { key } = yield* issue({ expiresAt: DateTime.makeUnsafe(60_000) })
       yield* TestClock.adjust("59 seconds")
@@ -93,6 +93,28 @@ describe("an API key", () => {
       yield* authenticate(key)
       yield* (yield* ApiKeys).revoke(id, behalf)
       yield* refused(key)
+    }).pipe(Effect.provide(layer)))
+
+  it.live("73: takes as long to be refused for a wrong secret as for an unknown name", () =>
+    Effect.gen(function*() {
+      const mine = parse(Redacted.value((yield* issue()).key))
+      /** The middle of many, in microseconds; each key is another one. */
+      const middleOf = Effect.fnUntraced(function*(lookup: (other: string) => string) {
+        const times: Array<number> = []
+        for (let i = 0; i < 400; i++) {
+          const other = parse(Redacted.value(yield* fresh("test")))
+          const body = `ck_test_sk_${lookup(other?.lookup ?? "")}_${other?.secret}`
+          const key = `${body}_${crc32(body).toString(16).padStart(8, "0")}`
+          const began = performance.now()
+          yield* refused(key)
+          times.push((performance.now() - began) * 1000)
+        }
+        return times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0
+      })
+      yield* middleOf((other) => other)
+      const unknown = yield* middleOf((other) => other)
+      const wrong = yield* middleOf(() => mine?.lookup ?? "")
+      assert.isBelow(Math.max(unknown, wrong) / Math.min(unknown, wrong), 2.5, `${unknown} and ${wrong} µs`)
     }).pipe(Effect.provide(layer)))
 
   it.effect("is refused within half a minute in every other process", () =>

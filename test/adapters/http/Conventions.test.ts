@@ -1,13 +1,14 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, DateTime, Effect, Option, Redacted } from "effect"
+import { Context, DateTime, Effect, Layer, Logger, Option, Redacted, References } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi, type HttpApiEndpoint } from "effect/http-api"
 import { connect } from "node:net"
-import { gzipSync } from "node:zlib"
+import { crc32, gzipSync } from "node:zlib"
 import { ApiKeys } from "#commands/ApiKeys.ts"
 import { Api } from "#adapters/http/Api.ts"
 import { Authenticated, NeedsScope } from "#adapters/http/Conventions.ts"
 import { codes } from "#adapters/http/Problem.ts"
+import { until } from "../../support/until.ts"
 import { allScopes, type Answer, apiLayer, type Ask, ask, keyFor, World } from "../../support/api.ts"
 
 const mug = { price: { amount: "25.00", currency: "EUR" } }
@@ -35,8 +36,48 @@ const invoiceId = "inv_01m82tr7xgffctn2paerqs75jz"
 const pathOf = ({ path }: HttpApiEndpoint.Top) =>
   path.replace(/\/$/, "").replace(":id", invoiceId).replace(":deliveryId", "dlv_1")
 
+/** Every line that the server writes, as a machine reads it. */
+const lines: Array<string> = []
+const listening = Layer.mergeAll(
+  Logger.layer([Logger.make((options) => void lines.push(Logger.formatLogFmt.log(options)))]),
+  Layer.succeed(References.MinimumLogLevel, "Debug")
+)
+
+layer(Layer.provide(apiLayer({}, broken), listening), { excludeTestServices: true, timeout: "60 seconds" })(
+  "the log",
+  (it) => {
+    it.effect("68, 88: no secret is in it, and nothing that a caller writes breaks or forges a line", () =>
+      Effect.gen(function*() {
+        const { keys: { a, aReadOnly }, url } = yield* World
+        const canary = "canary4711"
+        const forged = "\r\nlevel=error message=forged\u001b[31m"
+        const json = {
+          ...mug,
+          description: canary,
+          customer: { email: `${canary}@example.com` },
+          metadata: { [canary]: `${canary}${forged}` }
+        }
+        const made = yield* create({ json })
+        assert.strictEqual(made.status, 201)
+        yield* create({ json, key: aReadOnly })
+        yield* create({ raw: `{"price": "${canary}"` })
+        yield* ask(`${url}/v1/invoices?key=${a}&${canary}=1`, { headers: { "request-id": canary.repeat(20) } })
+        yield* ask(`${url}/v1/invoices/${encodeURIComponent(forged)}`, { key: a })
+        yield* ask(`${url}/v1/invoices/${made.body.id}/mark`, { key: a, json: { as: "settled", reason: canary } })
+        yield* ask(`${url}/broken?secret=${canary}`, {
+          headers: { authorization: `Bearer ${a}`, cookie: canary, "user-agent": canary, "request-id": "a b" }
+        })
+        const log = lines.join("\n")
+        // It does write: the denied scope and the broken route are there.
+        assert.include(log, "denied")
+        assert.include(log, "a request failed")
+        for (const secret of [a, aReadOnly, canary, "forged", "\u001b"]) assert.notInclude(log, secret)
+      }))
+  }
+)
+
 layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" })("the conventions", (it) => {
-  it.effect("every route but health asks for a key, and names the scope it needs", () =>
+  it.effect("75: every route but health asks for a key, and names the scope it needs", () =>
     Effect.gen(function*() {
       const open = endpoints.filter((endpoint) => !keyed.includes(endpoint)).map(({ path }) => path)
       assert.deepStrictEqual(open, ["/health/live", "/health/ready"])
@@ -96,6 +137,67 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
       assert.strictEqual(details.size, 1)
     }))
 
+  it.effect("69: a key of one world that says it is of the other is none", () =>
+    Effect.gen(function*() {
+      const { keys, url } = yield* World
+      for (const [key, from, to] of [[keys.a, "test", "live"], [keys.aLive, "live", "test"]] as const) {
+        const body = key.slice(0, key.lastIndexOf("_")).replace(`ck_${from}_`, `ck_${to}_`)
+        const turned = `${body}_${crc32(body).toString(16).padStart(8, "0")}`
+        isProblem(yield* ask(`${url}/v1/invoices`, { key: turned }), 401, "unauthenticated")
+      }
+    }))
+
+  it.effect("72: a key that was just used is refused from the moment at which it ends", () =>
+    Effect.gen(function*() {
+      const { merchants, url } = yield* World
+      const keys = yield* ApiKeys
+      const expiresAt = DateTime.add(yield* DateTime.now, { milliseconds: 1500 })
+      const { key } = yield* keys.issue(
+        { merchantId: merchants.a, mode: "test", name: "rolled", scopes: allScopes, expiresAt },
+        { tenant: merchants.a, actor: "operator:test" }
+      )
+      const status = Effect.map(ask(`${url}/v1/rates`, { key: Redacted.value(key) }), ({ status }) => status)
+      assert.strictEqual(yield* status, 200)
+      yield* until("it is refused", () => Effect.map(status, (status) => status === 401))
+      const late = (yield* DateTime.now).epochMilliseconds - expiresAt.epochMilliseconds
+      assert.isBelow(late, 1000)
+    }))
+
+  it.effect("76: links lead to the configured address, whatever host a request names", () =>
+    Effect.gen(function*() {
+      const { url } = yield* World
+      const evil = {
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "javascript",
+        forwarded: "host=evil.example",
+        "x-original-url": "/evil.example"
+      }
+      const made = yield* create({ json: mug, headers: evil })
+      assert.strictEqual(made.status, 201)
+      assert.match(made.body.checkoutUrl, /^https:\/\/pay\.example\/i\//)
+      const hosted = yield* raw(url, "GET /docs HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n")
+      for (const text of [made.text, JSON.stringify([...made.headers]), hosted]) assert.notInclude(text, "evil")
+    }))
+
+  it.effect("92: a browser on another origin is told nothing that would let it use a key", () =>
+    Effect.gen(function*() {
+      const { keys: { a }, url } = yield* World
+      const origin = "https://evil.example"
+      const preflight = {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type"
+      }
+      for (
+        const answer of [
+          yield* create({ json: mug, headers: { origin } }),
+          yield* ask(`${url}/v1/invoices`, { key: a, headers: { origin } }),
+          yield* ask(`${url}/v1/invoices`, { method: "OPTIONS", headers: preflight }),
+          yield* ask(`${url}/v1/invoices`, { headers: { origin } })
+        ]
+      ) assert.deepStrictEqual([...answer.headers.keys()].filter((name) => name.startsWith("access-control")), [])
+    }))
+
   it.effect("70: a restricted key is told which scope it lacks", () =>
     Effect.gen(function*() {
       const { keys } = yield* World
@@ -145,7 +247,7 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
       assert.deepInclude(tooFine.body.errors[0], { pointer: "/price/amount", code: "too_many_decimals" })
     }))
 
-  it.effect("a price names one known currency or asset", () =>
+  it.effect("49: a price names one known currency or asset", () =>
     Effect.gen(function*() {
       for (
         const [price, pointer] of [

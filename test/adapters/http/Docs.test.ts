@@ -1,4 +1,4 @@
-import { assert, describe, it, layer } from "@effect/vitest"
+import { afterAll, assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
@@ -9,6 +9,7 @@ import { document } from "#adapters/http/Document.ts"
 import { notices, schemas } from "#adapters/http/Examples.ts"
 import { codes } from "#adapters/http/Problem.ts"
 import { apiLayer, ask, World } from "../../support/api.ts"
+import { startBrowser } from "../../support/browser.ts"
 
 const run = promisify(execFile)
 
@@ -114,6 +115,65 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the ref
         assert.isTrue(understood(Number(stdout), entry), `${stdout} from ${text}`)
       }
     }))
+})
+
+const browser = await startBrowser("«Try it» on the reference page")
+afterAll(() => browser?.close())
+
+layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("«Try it»", (it) => {
+  it.effect.skipIf(browser === null)(
+    "makes an invoice from the page, with a key that stays in its memory and a live key that is sent nowhere",
+    () =>
+      Effect.gen(function*() {
+        const { keys, url } = yield* World
+        const context = yield* Effect.promise(() => browser!.newContext())
+        yield* Effect.promise(async () => {
+          const page = await context.newPage()
+          const [problems, sent]: [Array<string>, Array<string>] = [[], []]
+          page.on("console", (message) => message.type() === "error" && problems.push(message.text()))
+          page.on("pageerror", (error) => problems.push(error.message))
+          page.on("request", (request) => request.url().includes("/v1/") && sent.push(request.method()))
+          await page.goto(`${url}/docs`)
+          const create = page.locator("#invoices-create")
+          const send = async () => {
+            await create.getByRole("button", { name: "Send" }).click()
+            await create.locator("output:not(:empty)").waitFor()
+            await page.waitForFunction(
+              (output) => output?.textContent !== "…",
+              await create.locator("output").elementHandle()
+            )
+            return create.locator("output").innerText()
+          }
+          await create.getByText("Try it").click()
+          assert.match(await send(), /Enter a test key/)
+          await page.getByLabel("Try it here with a test key").fill(keys.aLive)
+          assert.match(await send(), /Enter a test key/)
+          assert.deepStrictEqual(sent, [])
+
+          await page.getByLabel("Try it here with a test key").fill(keys.a)
+          const [line = "", , ...json] = (await send()).split("\n")
+          assert.strictEqual(line, "201 Created")
+          assert.deepStrictEqual(JSON.parse(json.join("\n")).price, { amount: "25.00", currency: "EUR" })
+          assert.deepStrictEqual(sent, ["POST"])
+
+          await create.getByLabel("Body").fill(`{"price": {"amount": 25, "currency": "EUR"}}`)
+          assert.match(await send(), /^400 [^]*number_not_string/)
+          await create.getByLabel("Path").fill("https://evil.example/v1/invoices")
+          await create.getByLabel("Body").fill("{}")
+          assert.match(await send(), /^400 /, "the request goes nowhere else")
+
+          const kept = await page.evaluate<string>(
+            "[location.href, document.cookie, JSON.stringify({ ...localStorage, ...sessionStorage })].join()"
+          )
+          assert.notInclude(kept, "ck_")
+          await page.reload()
+          assert.strictEqual(await page.getByLabel("Try it here with a test key").inputValue(), "")
+          // What is refused, the browser says by itself; nothing else may be wrong.
+          assert.deepStrictEqual(problems.filter((text) => !text.includes("status of 400")), [])
+        }).pipe(Effect.ensuring(Effect.promise(() => context.close())))
+      }),
+    60_000
+  )
 })
 
 /** Runs an example with its key in the environment that it reads, and answers with the status it saw. */

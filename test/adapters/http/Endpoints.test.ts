@@ -59,7 +59,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
       assert.strictEqual(again.headers.get("idempotent-replayed"), "true")
     }))
 
-  it.effect("are refused where we do not send, with the reason", () =>
+  it.effect("94, 98: are refused where we do not send, with the reason", () =>
     Effect.gen(function*() {
       for (
         const url of [
@@ -67,6 +67,13 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
           "https://127.0.0.1/",
           "https://a:b@shop.example/",
           "https://shop.example:22/",
+          "https://shop.example:6379/",
+          "file:///etc/passwd",
+          "gopher://shop.example/",
+          "https://[::ffff:10.0.0.1]/",
+          "https://2130706433/",
+          "https://intranet/",
+          "https://shop.example./",
           "nonsense"
         ]
       ) {
@@ -77,6 +84,29 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("webhook
           "/url"
         ], url)
       }
+    }))
+
+  it.effect("98: have a URL with an end, and nothing that is not theirs to set", () =>
+    Effect.gen(function*() {
+      const long = yield* register({ url: `https://shop.example/${"x".repeat(2000)}` })
+      assert.deepStrictEqual([long.status, long.body.errors[0].pointer], [400, "/url"])
+      const just = yield* register({ url: `https://shop.example/${"x".repeat(1003)}` })
+      assert.strictEqual(just.status, 201)
+      const foreign = { mode: "live", secret: "whsec_x", merchantId: "mer_1", status: "disabled" }
+      for (
+        const answer of [
+          yield* register(foreign),
+          yield* a(`${base}/${just.body.id}`, { method: "PATCH", json: foreign })
+        ]
+      ) {
+        assert.strictEqual(answer.status, 400)
+        assert.deepStrictEqual(
+          answer.body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted(),
+          ["/merchantId", "/mode", "/secret", "/status"]
+        )
+      }
+      const typo = yield* register({ types: ["invoice.setled"] })
+      assert.include(typo.body.errors[0].message, "«invoice.settled»")
     }))
 
   it.effect("change only in what is named, at the version that was meant", () =>

@@ -31,15 +31,12 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the sam
       )
       yield* held.await
       const first = yield* Effect.forkChild(post("/v1/invoices", "slow"))
-      yield* until(
-        "the second is told",
-        () =>
-          Effect.map(
-            post("/v1/invoices", "slow"),
-            ({ body, headers, status }) =>
-              status === 409 && body.code === "idempotency_in_flight" && headers.get("retry-after") === "1"
-          )
-      )
+      const waiting = sql<{ count: number }>`select count(*)::int as count from pg_locks l join pg_database d
+        on d.oid = l.database where d.datname = current_database() and not l.granted`
+      yield* until("the first waits", () => Effect.map(waiting, ([row]) => row?.count === 1))
+      const second = yield* post("/v1/invoices", "slow")
+      assert.deepStrictEqual([second.status, second.body.code], [409, "idempotency_in_flight"])
+      assert.strictEqual(second.headers.get("retry-after"), "1")
       yield* free.open
       yield* Fiber.join(holding)
       const made = yield* Fiber.join(first)

@@ -5,6 +5,7 @@ import { usdc } from "../../support/examples.ts"
 import { Dispatch } from "#commands/Dispatch.ts"
 import { DetectPayment } from "#commands/Invoices.ts"
 import { Changes } from "#ports/Changes.ts"
+import * as Checkout from "#adapters/checkout/Checkout.ts"
 import { InvoiceResource } from "#adapters/http/InvoiceResource.ts"
 import { type Answer, apiLayer, ask, World } from "../../support/api.ts"
 import { until } from "../../support/until.ts"
@@ -153,8 +154,8 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
         [transaction, "detected", 1, 1, "10.000000", false]
       )
       assert.deepStrictEqual(payment.value, { amount: "9.25", currency: "EUR" })
-      // 10 USDC are 9.259 259 25… EUR, rounded down; what is left is rounded up.
-      assert.strictEqual(body.methods[0].remaining.amount, "17.000001")
+      // 10 of 27 USDC: 17 are left, to the unit, although 9.259 259 25… EUR are rounded down where they are shown.
+      assert.strictEqual(body.methods[0].remaining.amount, "17.000000")
       isProblem(yield* post(`/v1/invoices/${id}/cancel`, {}), 409, "payment_under_way")
     }))
 
@@ -198,6 +199,48 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
       assert.strictEqual(body.status, "open")
       const canceled = yield* post(`/v1/invoices/${id}/cancel`, {}, { "if-match": headers.get("etag") ?? "" })
       assert.deepStrictEqual([canceled.status, canceled.body.status], [200, "canceled"])
+    }))
+
+  it.effect("62: of ten changes meant for one version, one happens", () =>
+    Effect.gen(function*() {
+      const { body: { id } } = yield* create()
+      const answers = yield* Effect.all(
+        Array.from({ length: 10 }, (_, i) =>
+          post(`/v1/invoices/${id}/mark`, { as: "settled", reason: `${i}` }, { "if-match": `"1"` })),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(
+        answers.filter(({ status }) =>
+          status === 200
+        ).length,
+        1
+      )
+      for (const answer of answers) if (answer.status !== 200) isProblem(answer, 409, "version_conflict")
+    }))
+
+  it.effect("63: of a cancel and a mark at the same time, one happens and the other hears of it", () =>
+    Effect.gen(function*() {
+      for (let round = 0; round < 10; round++) {
+        const { body: { id } } = yield* create()
+        const [canceled, marked] = yield* Effect.all([
+          post(`/v1/invoices/${id}/cancel`, {}),
+          post(`/v1/invoices/${id}/mark`, { as: "settled", reason: "x" })
+        ], { concurrency: 2 })
+        assert.deepStrictEqual([canceled.status, marked.status].toSorted(), [200, 409])
+        const refused = canceled.status === 409 ? canceled : marked
+        isProblem(refused, 409, "not_possible_now")
+        const { body } = yield* get(`/v1/invoices/${id}`)
+        assert.strictEqual(body.status, canceled.status === 200 ? "canceled" : "settled")
+        assert.include(refused.body.detail, body.status)
+      }
+    }))
+
+  it.effect("53: a hundred at once get a hundred addresses", () =>
+    Effect.gen(function*() {
+      const answers = yield* Effect.all(Array.from({ length: 100 }, () => create()), { concurrency: "unbounded" })
+      assert.isTrue(answers.every(({ status }) => status === 201))
+      assert.strictEqual(new Set(answers.map(({ body }) => body.methods[0].address)).size, 100)
+      assert.strictEqual(new Set(answers.map(({ body }) => body.id)).size, 100)
     }))
 
   it.effect("canceling takes a reason or no body at all, and again changes nothing", () =>
@@ -269,7 +312,7 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
       isProblem(elsewhere, 422, "idempotency_mismatch")
     }))
 
-  it.effect("66: another merchant's and the other world's invoices do not exist", () =>
+  it.effect("66, 69: another merchant's and the other world's invoices do not exist", () =>
     Effect.gen(function*() {
       const { keys, url } = yield* World
       const { body: { id } } = yield* create()
@@ -305,6 +348,69 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("invoice
       }
     }))
 })
+
+/** What the page needs. A field that joins them shows something to everybody who has the link. */
+const publicFields = [
+  ".address",
+  ".attention",
+  ".codes.address.bits",
+  ".codes.address.size",
+  ".codes.links.dev-eth.bits",
+  ".codes.links.dev-eth.size",
+  ".codes.links.dev-usdc.bits",
+  ".codes.links.dev-usdc.size",
+  ".createdAt",
+  ".description",
+  ".excess",
+  ".expiresAt",
+  ".id",
+  ".merchant.accent",
+  ".merchant.name",
+  ".merchant.supportEmail",
+  ".merchant.website",
+  ".methods[].asset",
+  ".methods[].assetName",
+  ".methods[].behind",
+  ".methods[].chain",
+  ".methods[].chainName",
+  ".methods[].confirmationSeconds",
+  ".methods[].due",
+  ".methods[].id",
+  ".methods[].lockedUntil",
+  ".methods[].paymentUri",
+  ".methods[].quotedAt",
+  ".methods[].rate",
+  ".methods[].remaining",
+  ".methods[].symbol",
+  ".mode",
+  ".orderId",
+  ".payments[].amount",
+  ".payments[].chainName",
+  ".payments[].confirmations",
+  ".payments[].firstSeenAt",
+  ".payments[].held",
+  ".payments[].id",
+  ".payments[].late",
+  ".payments[].methodId",
+  ".payments[].required",
+  ".payments[].secondsLeft",
+  ".payments[].status",
+  ".payments[].symbol",
+  ".payments[].transaction",
+  ".payments[].url",
+  ".payments[].value",
+  ".price.amount",
+  ".price.currency",
+  ".price.fiat",
+  ".received",
+  ".redirectUrl",
+  ".remaining",
+  ".revision",
+  ".serverTime",
+  ".settledAt",
+  ".state",
+  ".version"
+]
 
 layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the list of invoices", (it) => {
   it.effect("runs from the newest down, and its cursor stays true while rows are added", () =>
@@ -393,3 +499,30 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the lis
       assert.deepStrictEqual(theirs.body, { data: [], hasMore: false, nextCursor: null })
     }))
 })
+
+layer(apiLayer({}, Checkout.layer()), { excludeTestServices: true, timeout: "60 seconds" })(
+  "what anybody may see",
+  (it) => {
+    it.effect("93: is a fixed list of fields, and nothing of the merchant's or the payer's own", () =>
+      Effect.gen(function*() {
+        const { keys, merchants, url } = yield* World
+        const { body: { id } } = yield* create({
+          ...mug,
+          customer: { email: "jo@example.com" },
+          metadata: { secret: "canary" }
+        })
+        yield* pay(id, "d1")
+        const { body, text } = yield* ask(`${url}/v1/live/invoices/${id}/snapshot`)
+        const fieldsOf = (value: unknown, path = ""): ReadonlyArray<string> =>
+          Array.isArray(value)
+            ? value.flatMap((item) => fieldsOf(item, `${path}[]`))
+            : value !== null && typeof value === "object"
+            ? Object.entries(value).flatMap(([name, field]) => fieldsOf(field, `${path}.${name}`))
+            : [path]
+        assert.deepStrictEqual([...new Set(fieldsOf(body))].toSorted(), publicFields)
+        for (const secret of [merchants.a, keys.a, "jo@example.com", "canary", "xpub"]) assert.notInclude(text, secret)
+        const unknown = yield* ask(`${url}/v1/live/invoices/inv_01m82tr7xgffctn2paerqs75jz/snapshot`)
+        assert.strictEqual(unknown.status, 404)
+      }))
+  }
+)
