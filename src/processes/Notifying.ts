@@ -13,7 +13,7 @@ import { type EndpointRow, endpoints } from "#projections/Directory.ts"
 import { type InvoiceDetails, invoiceDetails } from "#projections/InvoiceDetails.ts"
 import { noticesOf } from "#reactions/MerchantNotices.ts"
 
-const group: Group = { name: "webhook-delivery", topic: "domain-events", consumers: 2, batch: 100, tries: 10 }
+const group: Group = { name: "webhook-delivery", topic: "domain-events", consumers: 4, batch: 100, tries: 10 }
 
 /** More than a merchant can have (`commands/Endpoints.ts`); each status is asked for by itself. */
 const mostEndpoints = 50
