@@ -118,7 +118,7 @@ export const busContract = <E>(name: string, layer: Layer.Layer<Bus | Writing, E
         assert.strictEqual(heard.filter((short) => short === "a:1").length, 1)
       }))
 
-    it.effect("parks a poisonous message after its tries, and its key goes on", () =>
+    it.effect("143: parks a poisonous message after its tries, and its key goes on", () =>
       Effect.gen(function*() {
         const { group, heard, hears, message, parked, publish, start } = yield* aGroup
         yield* start((messages) => messages.some(({ type }) => type === "Poison") ? refuses(true) : hears(messages))

@@ -246,7 +246,7 @@ describeWith(bus.pipe(Layer.provideMerge(databaseLayer({ maxConnections: 8 }))),
         yield* until("something is heard", () => heard.length > 0)
       }))
 
-    it.effect("hands nothing more to a process whose lease has passed on", () =>
+    it.effect("149: hands nothing more to a process whose lease has passed on", () =>
       Effect.gen(function*() {
         const sql = yield* PgClient.PgClient
         const { group, heard, hears, message, publish, start } = yield* aGroup

@@ -47,7 +47,7 @@ describe("the rate of an asset", () => {
       ["a", "c"]
     ))
 
-  it("is unknown when two sources contradict each other", () =>
+  it("47: is unknown when two sources contradict each other", () =>
     assert.deepStrictEqual(rate({ eth: [says("a", "2500"), says("b", "2700")] }), refused("sources_disagree")))
 
   it("is unknown when as many sources say one thing as another", () =>

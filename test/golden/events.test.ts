@@ -28,7 +28,7 @@ const stored = aggregates.flatMap((aggregate) =>
 )
 
 describe.each(stored)("$file", ({ aggregate, current, file, schemaVersion, type }) => {
-  it("is there, and is read", () => {
+  it("154: is there, and is read", () => {
     assert.isTrue(
       existsSync(new URL(file, here)),
       `no test/golden/${file}: store one plain ${type}, and keep it for ever`

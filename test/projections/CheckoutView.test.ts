@@ -68,7 +68,7 @@ describe("what leaves the server", () => {
     return Object.entries(value).flatMap(([key, each]) => fieldsOf(each, path === "" ? key : `${path}.${key}`))
   }
 
-  it("is exactly this, for every state: adding a field to it is a decision", () => {
+  it("93: is exactly this, for every state: adding a field to it is a decision", () => {
     const encode = Schema.encodeSync(CheckoutSnapshot)
     const fields = new Set(Object.keys(stories).flatMap((name) => fieldsOf(encode(viewOf(name)))))
     assert.deepStrictEqual([...fields].sort(), [
@@ -140,14 +140,14 @@ describe("amounts and links", () => {
     ])
   })
 
-  it("ask a wallet for base units of the contract on its chain", () =>
+  it("127: ask a wallet for base units of the contract on its chain", () =>
     assert.strictEqual(
       viewOf("waiting").methods[0]?.paymentUri,
       "ethereum:0x833589fcd6edb6e08f4c7c32d4f71b54bda02913@8453/transfer" +
         "?address=0x7e5f4552091a69125d5dfcb7b8c2659029395bdf&uint256=27106148"
     ))
 
-  it("ask a wallet for wei of the chain's own coin", () =>
+  it("127: ask a wallet for wei of the chain's own coin", () =>
     assert.strictEqual(
       viewOf("waiting for ether").methods[0]?.paymentUri,
       "ethereum:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf@1?value=8298900000000000"

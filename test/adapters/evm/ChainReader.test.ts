@@ -146,7 +146,7 @@ describe("a block of an EVM chain", () => {
       assert.deepStrictEqual(yield* movements(made, [receipt(quiet)]), [])
     }))
 
-  it.live("shows no token of another contract, no NFT, no zero, and no event that only looks alike", () =>
+  it.live("1, 4, 11: shows no token of another contract, no NFT, no zero, and no event that only looks alike", () =>
     Effect.gen(function*() {
       const strangers = [
         log({ address: `0x${"5f".repeat(20)}` }),

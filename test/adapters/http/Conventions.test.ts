@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, DateTime, Effect, Layer, Logger, Option, Redacted, References } from "effect"
+import { Context, DateTime, Effect, Layer, Logger, Metric, Option, Redacted, References } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi, type HttpApiEndpoint } from "effect/http-api"
 import { connect } from "node:net"
@@ -441,6 +441,18 @@ layer(apiLayer({}, broken), { excludeTestServices: true, timeout: "60 seconds" }
       const head = yield* ask(`${url}/v1/rates`, { key: keys.a, method: "HEAD" })
       assert.deepStrictEqual([head.status, head.text], [get.status, ""])
       assert.strictEqual(head.headers.get("content-length"), get.headers.get("content-length"))
+    }))
+
+  it.effect("165: what a caller makes up becomes no series of the metrics", () =>
+    Effect.gen(function*() {
+      const { keys, url } = yield* World
+      for (const made of ["/v1/made-up", "/v1/invoices/made-up", "/made-up/%20", "/v1/rates?made-up=1"]) {
+        yield* ask(url + made, { key: keys.a })
+        yield* ask(url + made, { key: keys.a, method: "PUT", headers: { "x-made-up": "made-up" } })
+      }
+      const series = (yield* Metric.snapshot).filter(({ id }) => id.startsWith("http_"))
+      assert.isNotEmpty(series)
+      assert.notInclude(JSON.stringify(series.map(({ attributes }) => attributes)), "made-up")
     }))
 
   it.effect("every answer carries its request's id, the caller's if it can stand in a log line", () =>
