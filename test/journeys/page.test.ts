@@ -333,6 +333,21 @@ describe.skipIf(browser === null)("the page moves by itself", () => {
       })
     }))
 
+  it.live("without a connection says so at once, and catches up as soon as there is one", () =>
+    Effect.gen(function*() {
+      const { context, open, page, world } = yield* payer("waiting")
+      const paid = yield* told("paid")
+      yield* does(async () => {
+        await open()
+        await context.setOffline(true)
+        await page.locator(".offline").waitFor({ timeout: 3000 })
+        world.silently(paid)
+        await context.setOffline(false)
+        await page.locator("h1", { hasText: "Paid" }).waitFor({ timeout: 3000 })
+        await page.locator(".offline").waitFor({ state: "detached" })
+      })
+    }))
+
   it.live("goes back up to a socket when that works again", () =>
     Effect.gen(function*() {
       const { open, page, world } = yield* payer("waiting")

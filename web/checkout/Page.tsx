@@ -4,6 +4,7 @@ import type { PageProps } from "#adapters/checkout/Page.ts"
 import { Choose } from "./Choose.tsx"
 import { clockAt } from "./clock.ts"
 import { isTampered } from "./guard.ts"
+import { Icon } from "./Icon.tsx"
 import { follow, type Link } from "./live.ts"
 import { en } from "./messages/en.ts"
 import { Outcome } from "./Outcome.tsx"
@@ -103,13 +104,16 @@ export const Page = (props: PageProps) => {
         </div>
         {link?.reachable === false && <p class="offline">{en.offline}</p>}
       </main>
-      <p class="unseen" aria-live="polite" role="status">{announcement}</p>
+      <p class="unseen" aria-live="polite" role="status">{link?.reachable === false ? en.offline : announcement}</p>
     </div>
   )
 }
 
 const Warning = () => (
   <section class="outcome">
+    <div class="emblem reversed" aria-hidden="true">
+      <Icon name="warn" />
+    </div>
     <h1>{en.tampered}</h1>
     <p class="lead">{en.tamperedLead}</p>
   </section>

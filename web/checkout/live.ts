@@ -64,6 +64,10 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
       if (response.status === 304 && serverTime !== null) onFrame({ serverTime, snapshot: null })
     } catch {
       reachable = false
+      // A way that still seems open is not: the device has lost its network and does not know it yet.
+      const lost = carrier
+      lost?.close()
+      await lost?.ended
     }
     if (stopped || carrier !== null) return
     onLink("polling", reachable)
@@ -163,12 +167,14 @@ export const follow = ({ invoiceId, onFrame, onLink, shown }: Follow): () => voi
   }
   document.addEventListener("visibilitychange", refresh)
   addEventListener("online", refresh)
+  addEventListener("offline", refresh)
   void run()
 
   return () => {
     stopped = true
     document.removeEventListener("visibilitychange", refresh)
     removeEventListener("online", refresh)
+    removeEventListener("offline", refresh)
     clearTimeout(poller)
     carrier?.close()
     wake()
