@@ -479,7 +479,18 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("the lis
           ["limit=101", "limit"],
           ["limit=1.5", "limit"],
           ["after=%21%21", "after"],
+          ["limit=1e1", "limit"],
+          ["limit=%2B5", "limit"],
+          ["limit=5&limit=6", "limit"],
+          // Of the right form, but of no list, and of another list.
+          [`after=${Buffer.from("x").toString("base64url")}`, "after"],
+          [`after=${Buffer.from("we_01m82tr7xgffctn2paerqs75jz").toString("base64url")}`, "after"],
           ["createdFrom=yesterday", "createdFrom"],
+          ["createdFrom=2026", "createdFrom"],
+          ["createdFrom=2026-02-30T00:00:00Z", "createdFrom"],
+          ["createdTo=9999-12-31T23:59:59-12:00", "createdTo"],
+          ["createdTo=-271821-04-20T00:00:00Z", "createdTo"],
+          ["metadata=x", "metadata"],
           ["api_key=ck_test", "api_key"]
         ]
       ) {

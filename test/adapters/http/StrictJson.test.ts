@@ -14,6 +14,13 @@ describe("strict JSON", () => {
     assert.isNull(faultIn(`{"a":"{\\"b\\":1,\\"b\\":2}"}`, 16))
   })
 
+  it("finds what is text nowhere, in names and values, and lets everything else pass", () => {
+    assert.deepStrictEqual(faultIn(`{"a":["x","\\u0000"]}`, 16), { code: "not_text", pointer: "/a/1" })
+    assert.deepStrictEqual(faultIn(`{"a\\ud800":1}`, 16)?.code, "not_text")
+    assert.deepStrictEqual(faultIn(`{"a":"\\udc00\\ud800"}`, 16), { code: "not_text", pointer: "/a" })
+    assert.isNull(faultIn(`{"a":"\\ud83d\\ude00 \\u0001 \\\\u0000"}`, 16))
+  })
+
   it("allows so many levels and not one more", () => {
     const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels)
     assert.isNull(faultIn(nested(16), 16))
