@@ -1,4 +1,7 @@
-/** What the scanner decides, each decision spoilt once. The random histories have to notice every one of them. */
+/**
+ * What the scanner and its ledger decide, each decision spoilt once. The random histories have to notice every one of
+ * them; the ledger's contract, where it takes two scanners and an unlikely moment.
+ */
 
 export interface Mutant {
   /** The decision that is missing or wrong. */
@@ -8,6 +11,7 @@ export interface Mutant {
   /** Which ledger they are played on. */
   readonly ledger: "memory" | "postgres"
   readonly scanners?: number
+  readonly noticedBy?: "contract"
 }
 
 const edit = (file: string, text: string, becomes: string) => ({ file, text, becomes })
@@ -197,8 +201,32 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a check goes by the chain and not by the hash",
+    noticedBy: "contract",
     ledger: "postgres",
-    scanners: 2,
-    edits: [edit(inPostgres, "and hash = ${at} and halted", "and ${at}::text is not null and halted")]
+    edits: [
+      edit(
+        inPostgres,
+        "and hash = ${at} and halted is null\n          returning *",
+        "and ${at}::text is not null and halted is null\n          returning *"
+      )
+    ]
+  },
+  {
+    name: "a halt goes by the chain and not by the hash",
+    noticedBy: "contract",
+    ledger: "postgres",
+    edits: [
+      edit(
+        inPostgres,
+        "and hash = ${at} and halted is null\n          returning chain",
+        "and ${at}::text is not null and halted is null\n          returning chain"
+      )
+    ]
+  },
+  {
+    name: "a roll-back below what became final meanwhile",
+    noticedBy: "contract",
+    ledger: "postgres",
+    edits: [edit(inPostgres, "and finalized <= ${to.number} ", "")]
   }
 ]

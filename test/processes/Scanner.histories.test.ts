@@ -2,4 +2,5 @@
 import { describe } from "@effect/vitest"
 import { historiesOn } from "../support/scannerHistories.ts"
 
-describe("a scanner, whatever happens", () => historiesOn({ memory: 1_000, postgres: 25 }))
+describe("a scanner, whatever happens", () =>
+  historiesOn({ memory: 1_000, postgres: 25, twoInMemory: 200, twoOnPostgres: 25 }))

@@ -2,4 +2,5 @@
 import { describe } from "@effect/vitest"
 import { historiesOn } from "../support/scannerHistories.ts"
 
-describe("a scanner, whatever happens", () => historiesOn({ memory: 10_000, postgres: 400 }))
+describe("a scanner, whatever happens", () =>
+  historiesOn({ memory: 10_000, postgres: 400, twoInMemory: 2_000, twoOnPostgres: 400 }))

@@ -115,7 +115,7 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
     let fault: Fault = { kind: "none" }
     let leftBehindOn: ReadonlyArray<SimulatedBlock> = branch
     let asked = 0
-    let meanwhile: { calls: number; happens: () => void } | null = null
+    let meanwhile: { calls: number; readonly happens: Effect.Effect<void> } | null = null
 
     const lagging = (by: number) => branch.slice(0, Math.max(1, branch.length - by))
     /** The branch as whoever gives this answer sees it. */
@@ -138,12 +138,12 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
     const answer = <A, E = never>(ask: (seen: ReadonlyArray<SimulatedBlock>) => Effect.Effect<A, ReadError | E>) =>
       Effect.suspend(() => {
         asked++
-        if (meanwhile !== null && --meanwhile.calls < 0) {
-          const { happens } = meanwhile
-          meanwhile = null
-          happens()
-        }
-        return fault.kind === "errs" ? unreachable("it errs") : ask(seen())
+        const happens = meanwhile !== null && --meanwhile.calls < 0 ? meanwhile.happens : Effect.void
+        if (meanwhile !== null && meanwhile.calls < 0) meanwhile = null
+        return Effect.andThen(
+          happens,
+          Effect.suspend(() => fault.kind === "errs" ? unreachable("it errs") : ask(seen()))
+        )
       })
 
     const receiptsFor = (block: SimulatedBlock): ReadonlyArray<ReceiptJson> => {
@@ -205,7 +205,7 @@ export const make = (chain: ChainId = "dev", salt = 0) => {
         leftBehindOn = alternatives().at(-1) ?? branch
       },
       /** Something happens after so many more answers of the node. */
-      during: (calls: number, happens: () => void) => {
+      during: (calls: number, happens: Effect.Effect<void>) => {
         meanwhile = { calls, happens }
       },
       settle: () => {

@@ -4,27 +4,26 @@ import { Effect } from "effect"
 import { memoryLedger, postgresEmptied, postgresLedger } from "./ledgers.ts"
 import { histories } from "./scannerModel.ts"
 
+export interface Runs {
+  readonly memory: number
+  readonly postgres: number
+  /** As many again with two scanners of the same chain at once. */
+  readonly twoInMemory: number
+  readonly twoOnPostgres: number
+}
+
 const patience = 900_000
+const alone = (runs: number) => `publishes exactly what stands on the chain, in ${runs} histories`
+const together = (runs: number) => `33: two of them never both write, in ${runs} histories`
 
-export const historiesOn = (runs: { readonly memory: number; readonly postgres: number }) => {
-  it.live(
-    `publishes exactly what stands on the chain, in ${runs.memory} histories with the ledger in memory`,
-    () => histories({ runs: runs.memory }, memoryLedger),
-    patience
-  )
+export const historiesOn = ({ memory, postgres, twoInMemory, twoOnPostgres }: Runs) => {
+  it.live(alone(memory), () => histories({ runs: memory }, memoryLedger), patience)
+  it.live(together(twoInMemory), () => histories({ runs: twoInMemory, scanners: 2 }, memoryLedger), patience)
 
-  layer(postgresLedger, { excludeTestServices: true })("with the ledger in Postgres", (it) => {
-    const onPostgres = (scanners: number) =>
-      Effect.flatMap(postgresEmptied, (empty) => histories({ runs: runs.postgres, scanners }, empty))
-    it.effect(
-      `publishes exactly what stands on the chain, in ${runs.postgres} histories`,
-      () => onPostgres(1),
-      patience
-    )
-    it.effect(
-      `33: two scanners of one chain never both write, in ${runs.postgres} histories`,
-      () => onPostgres(2),
-      patience
-    )
+  layer(postgresLedger, { excludeTestServices: true })("on Postgres", (it) => {
+    const onPostgres = (runs: number, scanners: number) =>
+      Effect.flatMap(postgresEmptied, (empty) => histories({ runs, scanners }, empty))
+    it.effect(alone(postgres), () => onPostgres(postgres, 1), patience)
+    it.effect(together(twoOnPostgres), () => onPostgres(twoOnPostgres, 2), patience)
   })
 }

@@ -38,6 +38,8 @@ type Op =
     readonly calls: number
     readonly happenings: ReadonlyArray<Happening>
   }
+  /** One looks while another waits for its node. */
+  | { readonly op: "overtake"; readonly of: number; readonly calls: number }
   /** The process dies at its next write: before the database has it, or before the process knows. */
   | { readonly op: "crash"; readonly when: "before" | "after" }
   /** The database fails after so many more statements that write. */
@@ -126,6 +128,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       happenings: fc.array(happening, { minLength: 1, maxLength: 4 })
     })
   },
+  { weight: 4, arbitrary: fc.record({ op: fc.constant("overtake" as const), of: which, calls: fc.nat(6) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant("register" as const), address: fc.constantFrom(...late) }) },
   {
     weight: 2,
@@ -261,11 +264,20 @@ const play = Effect.fnUntraced(function*(history: ReadonlyArray<Op>, scanners: n
         for (let i = 0; i < step.times; i++) yield* tick(step.of)
         break
       case "tickDuring":
-        nodes[step.of % scanners]?.during(step.calls, () =>
-          step.happenings.forEach((each) => {
-            happen(each)
-            highest = Math.max(highest, sim.head().number)
-          }))
+        nodes[step.of % scanners]?.during(
+          step.calls,
+          Effect.sync(() =>
+            step.happenings.forEach((each) => {
+              happen(each)
+              highest = Math.max(highest, sim.head().number)
+            })
+          )
+        )
+        yield* tick(step.of)
+        break
+      case "overtake":
+        if (scanners === 1) break
+        nodes[step.of % scanners]?.during(step.calls, Effect.asVoid(tickOne((step.of + 1) % scanners)))
         yield* tick(step.of)
         break
       case "crash":
@@ -401,5 +413,5 @@ export const firstFailure = async ({ runs, scanners = 1, seed = anySeed() }: Pla
     seed,
     endOnFailure: true
   })
-  return failed ? { histories: numRuns, of: String(errorInstance) } : null
+  return failed ? { tries: numRuns, of: String(errorInstance) } : null
 }

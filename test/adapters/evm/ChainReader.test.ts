@@ -333,13 +333,14 @@ describe("a node of an EVM chain", () => {
           eth_getBlockReceipts: say("receipts"),
           eth_chainId: say("chain")
         })
+        const run = Effect.runPromiseWith(yield* Effect.context<never>())
         const shape = { block: block({ transactions: [transaction({ value: "0x1" })] }), receipts: [receipt()] }
         yield* Effect.promise(() =>
           fc.assert(
             fc.asyncProperty(fc.nat(), strangeValue, async (at, strange) => {
               const { block, receipts } = withStrange(shape, at, strange)
               Object.assign(said, { head: block, block, receipts, chain: strange })
-              await Effect.runPromise(
+              await run(
                 Effect.gen(function*() {
                   const read = yield* Effect.result(reader.block(hash))
                   yield* Effect.result(reader.head)
