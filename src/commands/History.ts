@@ -41,7 +41,6 @@ export const plain = (value: unknown): unknown => {
   if (typeof value !== "object" || value === null) return value
   if (Array.isArray(value)) return value.map(plain)
   if (DateTime.isDateTime(value)) return DateTime.formatIso(value)
-  const json: Record<string, unknown> = {}
-  for (const key in value) json[key] = plain((value as Record<string, unknown>)[key])
-  return json
+  // Not by assignment: a merchant's metadata may have a key called `__proto__`.
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
 }

@@ -25,3 +25,6 @@ describe.each(stored)("%s", (_, codec) => {
     assert.deepStrictEqual(JSON.parse(JSON.stringify(History.plain(value))), JSON.parse(JSON.stringify(encode(value))))
   })
 })
+
+it("keeps a key of a merchant's that means something to JavaScript", () =>
+  assert.strictEqual(JSON.stringify(History.plain(JSON.parse('{"__proto__":"x"}'))), '{"__proto__":"x"}'))
