@@ -239,13 +239,23 @@ layer(apiLayer(), { excludeTestServices: true, timeout: "60 seconds" })("over th
         "__proto__",
         "constructor"
       )
+      const texts = fc.oneof(
+        fc.string({ unit: "binary", maxLength: 9 }),
+        fc.constantFrom("\u0000", "\ud800", "__proto__")
+      )
+      const plausible = fc.record({
+        price: fc.constant(null),
+        orderId: texts,
+        metadata: fc.dictionary(texts, texts, { maxKeys: 2 })
+      }, { requiredKeys: ["price"] })
       const price = fc.record({ amount: values, currency: values, asset: values }, { requiredKeys: [] })
-      const asked = fc.dictionary(names, values, { maxKeys: 4 }).chain((rest) =>
-        fc.oneof(price, values).map((price) => ({ price, ...rest }))
+      const asked = fc.dictionary(names, values, { maxKeys: 3 }).chain((rest) =>
+        fc.oneof(fc.constant(null), fc.constant({ amount: "25.00", currency: "EUR" }), price, values)
+          .map((price) => ({ price, ...rest }))
       )
       yield* Effect.promise(() =>
         fc.assert(
-          fc.asyncProperty(asked, async (json) => {
+          fc.asyncProperty(fc.oneof(asked, plausible), async (json) => {
             const { body, status } = await Effect.runPromise(
               ask(`${url}/v1/invoices`, { key: a, json, method: "POST" })
             )
