@@ -217,8 +217,8 @@ const decoded = (bytes: ArrayBuffer) =>
 
 const parsed = (text: string) =>
   Effect.catch(
-    Effect.try({ try: () => JSON.parse(text) as unknown, catch: (error) => error }),
-    (error) => refuse("malformed_body", { detail: `The body is not valid JSON${placeIn(error)}.` })
+    Effect.try({ try: () => JSON.parse(text) as unknown, catch: placeIn }),
+    (place) => refuse("malformed_body", { detail: `The body is not valid JSON${place}.` })
   )
 
 /** Where JSON.parse got stuck, if it says so. Its words quote the body, so nothing else is taken from them. */
